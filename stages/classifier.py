@@ -1,0 +1,70 @@
+"""Reading a trained model, an ONNX file, and classifying images with it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+from stages.command import InputError
+
+Prediction = tuple[NDArray[np.int64], NDArray[np.float32] | None]
+
+BATCH = 500  # images at once: keeps memory small, and more are not faster
+NOT_ONNX = (
+    errors.Fail,
+    errors.InvalidArgument,
+    errors.InvalidGraph,
+    errors.InvalidProtobuf,
+    errors.NotImplemented,
+    errors.RuntimeException,
+)
+
+
+def open_classifier(model: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
+    """A session on an ONNX file, or on its bytes, that computes with `threads` threads.
+
+    Raises:
+        InputError: it is no ONNX file, or its inputs and outputs are not those of this project.
+    """
+    name = "the exported model" if isinstance(model, bytes) else str(model)
+    content = model if isinstance(model, bytes) else model.read_bytes()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except NOT_ONNX as error:
+        raise InputError(f"{name}: not an ONNX model ({error}); run `dvc repro`") from None
+    inputs = [value.name for value in session.get_inputs()]
+    outputs = [value.name for value in session.get_outputs()]
+    if inputs != ["images"] or outputs not in (["label"], ["label", "probability"]):
+        raise InputError(
+            f"{name}: takes {inputs} and gives {outputs}; expected ['images'] and ['label'] or "
+            "['label', 'probability'], as `python -m stages.train` writes"
+        )
+    return session
+
+
+def read_about(session: onnxruntime.InferenceSession) -> dict[str, Any]:
+    """What the file says of itself: dataset, classes, normalization, layout, image_shape."""
+    metadata = session.get_modelmeta().custom_metadata_map
+    return {key: json.loads(value) for key, value in metadata.items()}
+
+
+def classify(session: onnxruntime.InferenceSession, images: NDArray[Any]) -> Prediction:
+    """Labels, int64 (n,), and probabilities, float32 (n, classes), or None where it has none.
+
+    `images` are float32, in the layout and normalization that the model was trained on.
+    """
+    batches = [
+        session.run(None, {"images": np.ascontiguousarray(images[start : start + BATCH])})
+        for start in range(0, len(images), BATCH)
+    ]
+    labels, *probabilities = [np.concatenate(outputs) for outputs in zip(*batches, strict=True)]
+    return labels, probabilities[0] if probabilities else None

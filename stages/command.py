@@ -1,0 +1,50 @@
+"""How a stage starts: command-line arguments, pinned packages, one line for wrong input."""
+
+import sys
+import tomllib
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import typer
+from packaging.requirements import Requirement
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used; the message names it, its value and the remedy."""
+
+
+def run(main: Callable[..., None], *groups: str) -> None:
+    """Calls `main` with the command line's arguments, if the packages of `groups` are as pinned.
+
+    An `InputError` or `OSError` ends the process with its message on one line and exit code 1.
+    """
+    try:
+        require_pins(*groups)
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.command()(main)
+        app()
+    except (InputError, OSError) as error:
+        stage = Path(sys.argv[0]).stem
+        sys.exit(f"{stage}: error: {' '.join(str(error).split())}")
+
+
+def require_pins(*groups: str) -> None:
+    """Checks the installed packages against `dependency-groups` of `pyproject.toml`.
+
+    Raises:
+        InputError: a package is missing or has another version than its pin.
+    """
+    pins = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    for pin in (Requirement(line) for group in groups for line in pins[group]):
+        if pin.marker is not None and not pin.marker.evaluate():
+            continue
+        try:
+            installed = version(pin.name)
+        except PackageNotFoundError:
+            installed = "not installed"
+        if not pin.specifier.contains(installed):
+            raise InputError(
+                f"{pin.name} is {installed} in {sys.prefix}, but pyproject.toml pins "
+                f"{pin.specifier}; run `make setup` (after an edit of the pin: `make lock setup`)"
+            )

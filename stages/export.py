@@ -1,0 +1,127 @@
+"""Writing a model as ONNX: one contract, the same bytes for the same model, checked."""
+
+import json
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from stages.classifier import Prediction
+from stages.command import InputError
+
+# A native model computes in float64 or in another order than ONNX Runtime does in float32, so an
+# image on the border between two classes may fall to either side.
+LABELS_APART = 0.001  # share of the images
+PROBABILITY_APART = 1e-3
+
+
+def to_contract(model: onnx.ModelProto, about: dict[str, Any]) -> bytes:
+    """The file's bytes: input `images`, outputs `label` and, if any, `probability`, and metadata.
+
+    `model` has one input, float32 (n, ...), and as outputs the labels, the probabilities, or both
+    in this order.
+    """
+    graph = model.graph
+    if graph.output[0].type.tensor_type.elem_type == TensorProto.FLOAT:
+        add_label(graph)
+    drop_unused(graph)
+    names = [graph.input[0].name, *(value.name for value in graph.output)]
+    make_canonical(graph, dict(zip(names, ["images", "label", "probability"], strict=False)))
+    classes = len(about["classes"])
+    image = [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim[1:]]
+    specs = {
+        "images": (TensorProto.FLOAT, ["n", *image]),
+        "label": (TensorProto.INT64, ["n"]),
+        "probability": (TensorProto.FLOAT, ["n", classes]),
+    }
+    for value in [*graph.input, *graph.output]:
+        value.CopyFrom(helper.make_tensor_value_info(value.name, *specs[value.name]))
+
+    fresh = helper.make_model(
+        graph,
+        opset_imports=sorted(model.opset_import, key=lambda opset: opset.domain),
+        ir_version=model.ir_version,
+        producer_name="image-classifiers",
+    )
+    helper.set_model_props(fresh, {key: json.dumps(value) for key, value in about.items()})
+    onnx.checker.check_model(fresh)
+    return fresh.SerializeToString(deterministic=True)
+
+
+def add_label(graph: onnx.GraphProto) -> None:
+    """Puts the index of the greatest probability before the probabilities, as first output."""
+    probability = graph.output[0]
+    graph.node.append(helper.make_node("ArgMax", [probability.name], ["label"], axis=1, keepdims=0))
+    label = helper.make_tensor_value_info("label", TensorProto.INT64, ["n"])
+    del graph.output[:]
+    graph.output.extend([label, probability])
+
+
+def drop_unused(graph: onnx.GraphProto) -> None:
+    """Removes the nodes and initializers that no output needs."""
+    needed = {value.name for value in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+            for attribute in node.attribute:
+                for inner in attribute.g.node:
+                    needed.update(inner.input)
+    initializers = [value for value in graph.initializer if value.name in needed]
+    for field, values in ((graph.node, kept[::-1]), (graph.initializer, initializers)):
+        copies = [type(value).FromString(value.SerializeToString()) for value in values]
+        del field[:]
+        field.extend(copies)
+
+
+def make_canonical(graph: onnx.GraphProto, names: dict[str, str]) -> None:
+    """Names every value, node and initializer by its place in the graph.
+
+    Exporters number inner names by counters that differ from run to run. `names` gives the new
+    names of the inputs and outputs, and of the outer values for the graph inside a node.
+    """
+    names[""] = ""  # an optional input that is left out
+
+    def new_name(old: str) -> str:
+        return names.setdefault(old, f"value_{len(names)}")
+
+    for index, node in enumerate(graph.node):
+        node.name = f"node_{index}"
+        node.doc_string = ""
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                make_canonical(attribute.g, names)
+        for values in (node.input, node.output):
+            values[:] = [new_name(old) for old in values]
+    for value in [*graph.input, *graph.output, *graph.initializer]:
+        value.name = new_name(value.name)
+        value.doc_string = ""
+    initializers = sorted(graph.initializer, key=lambda initializer: initializer.name)
+    del graph.initializer[:]
+    graph.initializer.extend(initializers)
+    del graph.value_info[:]
+    graph.name = "classifier"
+    graph.doc_string = ""
+
+
+def check_agreement(native: Prediction, exported: Prediction) -> None:
+    """Compares what the fitted model and its file say of the same images.
+
+    Raises:
+        InputError: the two disagree by more than rounding explains.
+    """
+    apart = int((native[0] != exported[0]).sum())
+    if apart > LABELS_APART * len(native[0]):
+        raise InputError(
+            f"the exported model gives {apart} of {len(native[0])} images another label than the "
+            "fitted one; the exporter does not convert this model faithfully, choose another"
+        )
+    if native[1] is not None and exported[1] is not None:
+        distance = float(np.abs(native[1] - exported[1]).max())
+        if not distance <= PROBABILITY_APART:
+            raise InputError(
+                f"the exported model's probabilities are up to {distance:.2g} from the fitted "
+                "one's; the exporter does not convert this model faithfully, choose another"
+            )

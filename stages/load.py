@@ -1,0 +1,87 @@
+"""Reads a data set in any known format and writes its splits as arrays of uint8."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.arrays import Split, write_split
+from stages.command import InputError, run
+from stages.files import written_whole
+from stages.parameters import read_parameter
+
+SOURCES = Path(__file__).with_name("sources")
+
+
+def main(dataset: str, out: Path) -> None:
+    """Writes `out`/{train,validation,test}/{images,labels}.npy and `out`/about.json."""
+    parameters = read_parameter(f"data.{dataset}")
+    folder, classes = Path(parameters["path"]), parameters["classes"]
+    read = find_source(folder)
+    train = check(f"{folder}: train", read(folder, "train"), classes)
+    test = check(f"{folder}: test", read(folder, "test"), classes)
+    held = draw(train[1], parameters["validation_fraction"], read_parameter("seed"))
+    splits = {
+        "train": (train[0][~held], train[1][~held]),
+        "validation": (train[0][held], train[1][held]),
+        "test": test,
+    }
+    missing = set(range(len(classes))) - set(splits["train"][1].tolist())
+    if missing:
+        names = ", ".join(classes[label] for label in sorted(missing))
+        raise InputError(f"{folder}: no training image of {names}; add some or drop the class")
+
+    with written_whole(out) as partial:
+        for split, (images, labels) in splits.items():
+            write_split(partial / split, images, labels)
+        about = {"dataset": dataset, "classes": classes}
+        (partial / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    shape = "x".join(map(str, splits["train"][0].shape[1:]))
+    counts = ", ".join(f"{len(labels)} {split}" for split, (_, labels) in splits.items())
+    print(f"{folder}: {shape} images: {counts}")
+
+
+def find_source(folder: Path) -> Any:
+    """The `read` function of the module in `stages/sources/` whose marker file `folder` holds."""
+    markers = {}
+    for path in sorted(SOURCES.glob("*.py")):
+        source = import_module(f"stages.sources.{path.stem}")
+        markers[source.MARKER] = source.read
+    known = ", ".join(markers)
+    for marker, read in markers.items():
+        if (folder / marker).is_file():
+            return read
+    raise InputError(f"{folder}: no data set of a known format; it holds none of {known}")
+
+
+def check(name: str, split: tuple[Any, Any], classes: list[str]) -> Split:
+    """The same images and labels, the labels as uint8, if each image has that of a class."""
+    images, labels = split
+    if len(images) != len(labels):
+        raise InputError(f"{name}: {len(images)} images but {len(labels)} labels")
+    if not len(images):
+        raise InputError(f"{name}: no images")
+    bad = np.flatnonzero((labels < 0) | (labels >= len(classes)))
+    if len(bad):
+        raise InputError(
+            f"{name}: image {bad[0]} has label {labels[bad[0]]}, but params.yaml names "
+            f"{len(classes)} classes, 0 to {len(classes) - 1} ({len(bad)} labels are outside)"
+        )
+    return images, labels.astype(np.uint8)
+
+
+def draw(labels: NDArray[np.uint8], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Which images to hold out: `fraction` of each class, drawn at random; bool (n,)."""
+    random = np.random.default_rng(seed)
+    held = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        of_class = np.flatnonzero(labels == label)
+        held[random.permutation(of_class)[: round(fraction * len(of_class))]] = True
+    return held
+
+
+if __name__ == "__main__":
+    run(main, "arrays", "pictures")

@@ -1,0 +1,29 @@
+"""Convolutional network: as many blocks of convolution and max pooling as there are filters."""
+
+from typing import Literal
+
+import keras
+from keras import layers
+from pydantic import PositiveInt
+
+
+def build(
+    input_shape: tuple[int, ...],
+    classes: int,
+    *,
+    filters: list[PositiveInt],
+    kernel_sizes: list[PositiveInt],
+    padding: Literal["valid", "same"],
+    pool_size: PositiveInt,
+    units: list[PositiveInt],
+) -> keras.Model:
+    """A block for each pair of `filters` and `kernel_sizes`, dense layers of `units`, softmax."""
+    model = keras.Sequential([keras.Input(input_shape)])
+    for count, size in zip(filters, kernel_sizes, strict=True):
+        model.add(layers.Conv2D(count, size, padding=padding, activation="relu"))
+        model.add(layers.MaxPooling2D(pool_size))
+    model.add(layers.Flatten())
+    for width in units:
+        model.add(layers.Dense(width, activation="relu"))
+    model.add(layers.Dense(classes, activation="softmax"))
+    return model

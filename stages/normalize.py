@@ -1,0 +1,58 @@
+"""Turns pixels of 0 to 255 into float32 numbers that models train well on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.arrays import SPLITS, read_split, write_split
+from stages.command import run
+from stages.files import written_whole
+from stages.parameters import read_parameter
+
+
+def main(raw: Path, out: Path) -> None:
+    """Writes the splits of `raw` to `out`; the numbers used go into `out`/about.json."""
+    method = read_parameter("normalize.method")
+    about = json.loads((raw / "about.json").read_text(encoding="utf-8"))
+    about["normalization"] = normalization = learn(read_split(raw / "train")[0], method)
+    with written_whole(out) as partial:
+        for split in SPLITS:
+            images, labels = read_split(raw / split)
+            write_split(partial / split, normalize(images, normalization), labels)
+        (partial / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    print(f"{method}: mean {normalization['mean']}, deviation {normalization['deviation']}")
+
+
+def learn(train: NDArray[np.uint8], method: str) -> dict[str, list[float]]:
+    """Mean and standard deviation to normalize by, a number a channel, on pixels of 0 to 1.
+
+    `unit` leaves pixels of 0 to 1; `standardize` gives each channel of the training images,
+    uint8 (n, h, w, c), mean 0 and standard deviation 1.
+    """
+    channels = train.shape[-1]
+    if method == "unit":
+        return {"mean": [0.0] * channels, "deviation": [1.0] * channels}
+    counts = [np.bincount(train[..., c].ravel(), minlength=256) for c in range(channels)]
+    pixels = np.arange(256) / 255
+    mean = [float(np.average(pixels, weights=n)) for n in counts]
+    variance = [np.average((pixels - m) ** 2, weights=n) for m, n in zip(mean, counts, strict=True)]
+    # A constant channel has deviation 0: it stays 0 instead of becoming NaN.
+    return {"mean": mean, "deviation": [float(np.sqrt(v)) or 1.0 for v in variance]}
+
+
+def normalize(images: NDArray[Any], normalization: dict[str, list[float]]) -> NDArray[np.float32]:
+    """Images of 0 to 255, (n, h, w, c), normalized to float32 of the same shape."""
+    mean = np.array(normalization["mean"], dtype=np.float32)
+    deviation = np.array(normalization["deviation"], dtype=np.float32)
+    scaled: NDArray[np.float32] = images.astype(np.float32)
+    scaled /= np.float32(255)
+    scaled -= mean
+    scaled /= deviation
+    return scaled
+
+
+if __name__ == "__main__":
+    run(main, "arrays")

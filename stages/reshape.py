@@ -1,0 +1,41 @@
+"""Lays images out as a model takes them: `flat` (n, h*w*c) or `image` (n, h, w, c)."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from stages.arrays import SPLITS, read_split, write_split
+from stages.command import InputError, run
+from stages.files import written_whole
+
+LAYOUTS = ("flat", "image")
+
+
+def main(normalized: Path, layout: str, out: Path) -> None:
+    """Writes the splits of `normalized` in `layout` to `out`, with `out`/about.json."""
+    about = json.loads((normalized / "about.json").read_text(encoding="utf-8"))
+    about["layout"] = layout
+    with written_whole(out) as partial:
+        for split in SPLITS:
+            images, labels = read_split(normalized / split)
+            about["image_shape"] = images.shape[1:]
+            laid_out = reshape(images, layout)
+            write_split(partial / split, laid_out, labels)
+        (partial / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    print(f"{layout}: an image is {' x '.join(map(str, laid_out.shape[1:]))} numbers")
+
+
+def reshape(images: NDArray[Any], layout: str) -> NDArray[Any]:
+    """Images (n, h, w, c) in `layout`, without a copy."""
+    if layout == "flat":
+        n, height, width, channels = images.shape
+        return images.reshape(n, height * width * channels)
+    if layout == "image":
+        return images
+    raise InputError(f"layout {layout!r} is unknown; the layouts are {', '.join(LAYOUTS)}")
+
+
+if __name__ == "__main__":
+    run(main, "arrays")

@@ -1,0 +1,55 @@
+"""Contact sheets: square images side by side in one PNG, 100 a row, with a text file of labels."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from stages.command import InputError
+
+IMAGES_A_ROW = 100
+MARKER = "train_images.png"
+
+
+def read(folder: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The images, uint8 (n, h, w, c), and labels, int64 (n,), of a split: `train` or `test`.
+
+    Raises:
+        InputError: a file is missing, truncated or not of its format, or the sizes do not fit.
+    """
+    labels = _read_labels(folder / f"{split}_labels.txt")
+    path = folder / f"{split}_images.png"
+    try:
+        with Image.open(path) as picture:
+            sheet = np.asarray(picture)
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; restore it with `git checkout -- {path}`") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        raise InputError(f"{path}: not a whole PNG file ({error}); restore it") from None
+
+    sheet = sheet.reshape(*sheet.shape[:2], -1)  # a grey sheet has no axis of channels
+    height, width, channels = sheet.shape
+    side = width // IMAGES_A_ROW
+    rows = -(-len(labels) // IMAGES_A_ROW)
+    if sheet.dtype != np.uint8 or (height, width) != (rows * side, IMAGES_A_ROW * side) or not side:
+        raise InputError(
+            f"{path}: {width}x{height} pixels of {sheet.dtype} do not fit {len(labels)} labels in "
+            f"{path.with_name(f'{split}_labels.txt').name}: expected {IMAGES_A_ROW} images of "
+            f"8 bits a row, {rows} rows"
+        )
+    tiles = sheet.reshape(rows, side, IMAGES_A_ROW, side, channels).swapaxes(1, 2)
+    return tiles.reshape(-1, side, side, channels)[: len(labels)], labels
+
+
+def _read_labels(path: Path) -> NDArray[np.int64]:
+    labels = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise InputError(f"{path}: missing; restore it with `git checkout -- {path}`") from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip().isdecimal():
+            raise InputError(f"{path}: line {number}: {line!r} is not a class number, 0 or more")
+        labels.append(int(line))
+    return np.array(labels, dtype=np.int64)

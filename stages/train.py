@@ -1,0 +1,70 @@
+"""Trains one model, on training and validation images alone, and writes it as an ONNX file."""
+
+import csv
+import json
+import os
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.arrays import read_split
+from stages.classifier import classify, open_classifier
+from stages.command import InputError, require_pins, run
+from stages.export import check_agreement, to_contract
+from stages.files import written_whole
+from stages.parameters import read_parameter
+
+COMPARED = 500  # images on which the file is compared with the fitted model
+
+
+def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
+    """Fits `models`.`name` of params.yaml; writes `out` (ONNX) and `learning_curve` (CSV)."""
+    settings, threads = read_parameter(f"models.{name}"), read_parameter("threads")
+    about = json.loads((arrays / "about.json").read_text(encoding="utf-8"))
+    train, validation = read_split(arrays / "train"), read_split(arrays / "validation")
+    require_pins(settings["framework"])
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # its errors are raised as exceptions too
+    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"  # the default on most processors, and announced there
+    framework = import_module(f"stages.fit.{settings['framework']}")
+    build = import_module(f"stages.models.{settings['model']}").build
+
+    print(f"{name}: fits {len(train[1])} images, validates on {len(validation[1])}", flush=True)
+    framework.limit_threads(threads)
+    with written_whole(out) as model_file, written_whole(learning_curve) as curve_file:
+        try:
+            model, predict = framework.fit(
+                build,
+                train,
+                validation,
+                len(about["classes"]),
+                read_parameter("seed"),
+                curve_file,
+                **settings["params"],
+            )
+            content = to_contract(model, about)
+            session = open_classifier(content, threads)
+            images = (validation if len(validation[1]) else train)[0][:COMPARED]
+            check_agreement(predict(images), classify(session, images))
+        except InputError as error:
+            raise InputError(f"models.{name}: {error}") from None
+        model_file.write_bytes(content)
+        if not curve_file.exists():
+            write_end_of_curve(curve_file, classify(session, validation[0])[0], validation[1])
+    print(f"{name}: {len(content) / 1e6:.2f} MB")
+
+
+def write_end_of_curve(path: Path, predicted: NDArray[np.int64], labels: NDArray[np.uint8]) -> None:
+    """Writes the learning curve of a model without epochs: one row, the end of the fit."""
+    row: dict[str, float] = {"epoch": 0}
+    if len(labels):
+        row["val_accuracy"] = float((predicted == labels).mean())
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, row)
+        writer.writeheader()
+        writer.writerow(row)
+
+
+if __name__ == "__main__":
+    run(main, "arrays", "onnx")

@@ -1,0 +1,118 @@
+"""A toy copy of the repository on which real DVC runs the real stages."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from filelock import FileLock
+
+from stages.sources import sheet
+from tools.sample import first_of_each_class, write_sheet
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+# A person who did not activate .venv: no stage may depend on it.
+ENVIRONMENT = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": str(Path.home()),
+    "GIT_AUTHOR_NAME": "A",
+    "GIT_AUTHOR_EMAIL": "a@example.org",
+    "GIT_COMMITTER_NAME": "A",
+    "GIT_COMMITTER_EMAIL": "a@example.org",
+}
+
+
+def run(
+    *command: str | Path, cwd: Path, status: int | None = 0
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command, of .venv where it has it, and expects its exit status."""
+    program = BIN / command[0] if (BIN / command[0]).exists() else command[0]
+    result = subprocess.run(
+        [program, *command[1:]],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if status is not None:
+        assert result.returncode == status, f"{command}:\n{result.stdout}\n{result.stderr}"
+    return result
+
+
+def repro(project: Path) -> list[str]:
+    """Runs `dvc repro` and returns the names of the stages that ran, in their order."""
+    return re.findall(r"^Running stage '(.+)':$", run("dvc", "repro", cwd=project).stdout, re.M)
+
+
+def read_lock(project: Path) -> dict[str, dict[str, object]]:
+    """The stages of dvc.lock."""
+    lock: dict[str, dict[str, object]] = yaml.safe_load((project / "dvc.lock").read_text())
+    return lock["stages"]  # type: ignore[return-value]
+
+
+def make_toy(project: Path) -> None:
+    """Makes a repository of what git would take here, with toy parameters and toy data."""
+    listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines()
+    for name in listed:
+        if name.split("/")[0] not in ("tests", "plots", "metrics") and (ROOT / name).is_file():
+            (project / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, project / name)
+    shutil.rmtree(project / "data" / "sample")
+    (project / "dvc.lock").unlink(missing_ok=True)
+    shutil.copyfile(ROOT / "tests" / "params.yaml", project / "params.yaml")
+    for dataset in ("fashion_mnist", "cifar10"):
+        for split, images_a_class in (("train", 40), ("test", 15)):
+            images, labels = sheet.read(ROOT / "data" / "sample" / dataset, split)
+            chosen = first_of_each_class(labels, images_a_class)
+            write_sheet(project / "data" / "toy" / dataset, split, images[chosen], labels[chosen])
+    run("git", "init", "-q", "-b", "main", cwd=project)
+    run("git", "add", "-A", cwd=project)
+    run("git", "commit", "-qm", "toy", cwd=project)
+
+
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that the processes of one test run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if base.name.startswith("popen-") else base
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy repository before its first `dvc repro`; not to be written to."""
+    folder = shared_folder(tmp_path_factory)
+    with FileLock(folder / "untrained.lock"):
+        if not (folder / "untrained.done").exists():
+            make_toy(folder / "untrained")
+            (folder / "untrained.done").touch()
+    return folder / "untrained"
+
+
+@pytest.fixture(scope="session")
+def trained(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy repository after `dvc repro` and a commit; not to be written to."""
+    folder = shared_folder(tmp_path_factory)
+    with FileLock(folder / "trained.lock"):
+        if not (folder / "trained.done").exists():
+            shutil.copytree(untrained, folder / "trained")
+            repro(folder / "trained")
+            run("git", "add", "-A", cwd=folder / "trained")
+            run("git", "commit", "-qm", "results", cwd=folder / "trained")
+            (folder / "trained.done").touch()
+    return folder / "trained"
+
+
+@pytest.fixture
+def fresh(untrained: Path, tmp_path: Path) -> Path:
+    """A copy of the untrained toy repository to work in."""
+    return shutil.copytree(untrained, tmp_path / "fresh")
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the trained toy repository to work in."""
+    return shutil.copytree(trained, tmp_path / "project")

@@ -1,0 +1,122 @@
+"""The whole pipeline: what it leaves behind, how often, and on how many cores."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import yaml
+from conftest import BIN, ENVIRONMENT, ROOT, read_lock, repro, run
+
+RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
+
+
+def test_a_second_repro_finds_nothing_to_do(project: Path) -> None:
+    assert repro(project) == []
+    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_run_has_its_files(trained: Path, name: str) -> None:
+    content = (trained / f"data/models/{name}.onnx").read_bytes()
+    onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
+    session = onnxruntime.InferenceSession(content)
+    metrics = json.loads((trained / f"metrics/{name}.json").read_text())
+    outputs = {value.name: value for value in session.get_outputs()}
+    (images,) = session.get_inputs()
+    size = [28, 28, 1] if RUNS[name]["dataset"] == "fashion_mnist" else [32, 32, 3]
+    shape = size if RUNS[name]["layout"] == "image" else [int(np.prod(size))]
+    assert (images.name, images.type, images.shape) == ("images", "tensor(float)", ["n", *shape])
+    assert (outputs["label"].type, outputs["label"].shape) == ("tensor(int64)", ["n"])
+    if "probability" in outputs:
+        assert outputs["probability"].type == "tensor(float)"
+        assert outputs["probability"].shape == ["n", 10]
+        assert {"log_loss", "calibration_error"} <= set(metrics)
+    else:
+        assert name == "fashion_mnist-svc"
+    about = {k: json.loads(v) for k, v in session.get_modelmeta().custom_metadata_map.items()}
+    assert about["dataset"] == RUNS[name]["dataset"]
+    assert about["layout"] == RUNS[name]["layout"]
+    assert about["image_shape"] == size
+    assert len(about["classes"]) == 10
+    assert about["normalization"] == {"mean": [0.0] * size[2], "deviation": [1.0] * size[2]}
+
+    with (trained / f"plots/{name}/predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == metrics["test_images"] == 150
+    hits = sum(row["actual"] == row["predicted"] for row in rows)
+    assert metrics["accuracy"] == pytest.approx(hits / 150, abs=1e-6)
+    assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
+    with (trained / f"plots/{name}/learning_curve.csv").open() as file:
+        epochs = [row["epoch"] for row in csv.DictReader(file)]
+    assert len(epochs) == RUNS[name]["params"].get("epochs", 1)
+    assert (trained / f"plots/{name}/confusion.png").stat().st_size > 5000
+
+
+def test_one_core_gives_the_same_bytes_as_all(fresh: Path, trained: Path) -> None:
+    one = str(min(os.sched_getaffinity(0)))
+    run("taskset", "-c", one, BIN / "dvc", "repro", cwd=fresh)
+    assert read_lock(fresh) == read_lock(trained)
+    for name in run("git", "ls-files", "metrics", "plots", cwd=trained).stdout.split():
+        assert (fresh / name).read_bytes() == (trained / name).read_bytes(), name
+
+
+def test_killed_in_every_kind_of_stage_it_ends_with_the_same_bytes(
+    fresh: Path, trained: Path
+) -> None:
+    for stage in (
+        "check",
+        "load@cifar10",
+        "normalize@cifar10",
+        "reshape@cifar10-flat",
+        "train@cifar10-cnn",
+        "train@fashion_mnist-svc",
+        "evaluate@cifar10-cnn",
+        "plot@cifar10-cnn",
+        "compare",
+    ):
+        kill_in(fresh, stage, after=3 if stage == "train@cifar10-cnn" else 0.3)
+    repro(fresh)
+    assert read_lock(fresh) == read_lock(trained)
+    shutil.rmtree(fresh / "data" / "toy" / "unused", ignore_errors=True)
+    assert not list(fresh.rglob("*.partial"))
+    assert repro(fresh) == []
+
+
+def kill_in(project: Path, stage: str, after: float) -> None:
+    """Starts `dvc repro` up to a stage and kills all its processes `after` seconds into it."""
+    process = subprocess.Popen(
+        [BIN / "dvc", "repro", stage],
+        cwd=project,
+        env=ENVIRONMENT | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    started = any(f"Running stage '{stage}'" in line for line in process.stdout)
+    assert started, stage
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, f"{stage} had ended before it was killed"
+
+
+def test_an_experiment_shows_in_the_diffs(project: Path) -> None:
+    run("dvc", "exp", "run", "-S", "models.fashion_mnist-svc.params.C=10", cwd=project)
+    parameters = run("dvc", "params", "diff", cwd=project).stdout
+    assert "models.fashion_mnist-svc.params.C" in parameters
+    changed = json.loads(run("dvc", "metrics", "diff", "--json", cwd=project).stdout)
+    assert list(changed) == ["metrics/fashion_mnist-svc.json"]
+    assert changed["metrics/fashion_mnist-svc.json"]["accuracy"]["diff"] != 0
+    run("dvc", "plots", "diff", "HEAD", cwd=project)
+    assert (project / "dvc_plots" / "index.html").stat().st_size > 10_000

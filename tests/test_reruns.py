@@ -1,0 +1,104 @@
+"""An edit reruns exactly what it should."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, repro
+
+from stages.sources import sheet
+from tools.sample import write_sheet
+
+MODELS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
+
+
+def substitute(name: str, old: str, new: str) -> Callable[[Path], None]:
+    def edit(project: Path) -> None:
+        content = (project / name).read_text()
+        assert content.count(old) == 1, f"{old!r} stands {content.count(old)} times in {name}"
+        (project / name).write_text(content.replace(old, new))
+
+    return edit
+
+
+def add_comment(name: str) -> Callable[[Path], None]:
+    def edit(project: Path) -> None:
+        with (project / name).open("a") as file:
+            file.write("# a comment\n")
+
+    return edit
+
+
+def move_data(project: Path) -> None:
+    shutil.move(project / "data/toy/fashion_mnist", project / "data/toy/moved")
+    substitute("params.yaml", "data/toy/fashion_mnist", "data/toy/moved")(project)
+
+
+def take_other_test_images(project: Path) -> None:
+    shutil.copytree(project / "data/toy/cifar10", project / "data/toy/other")
+    images, labels = sheet.read(project / "data/toy/cifar10", "test")
+    write_sheet(project / "data/toy/other", "test", images[::-1], labels[::-1])
+    substitute("params.yaml", "data/toy/cifar10", "data/toy/other")(project)
+
+
+def add_run(project: Path) -> None:
+    with (project / "params.yaml").open("a") as file:
+        file.write(
+            "  fashion_mnist-bayes:\n    {dataset: fashion_mnist, layout: flat, "
+            "framework: sklearn, model: estimator,\n"
+            "     params: {estimator: sklearn.naive_bayes.GaussianNB}}\n"
+        )
+
+
+def of_run(name: str) -> set[str]:
+    return {f"train@{name}", f"evaluate@{name}", f"plot@{name}"}
+
+
+DATA = {
+    f"{stage}@{dataset}"
+    for stage in ("load", "normalize")
+    for dataset in ("fashion_mnist", "cifar10")
+} | {f"reshape@{d}-{layout}" for d in ("fashion_mnist", "cifar10") for layout in ("flat", "image")}
+SKLEARN = {name for name, settings in MODELS.items() if settings["framework"] == "sklearn"}
+EVERYTHING = {"check", "compare"} | DATA | set().union(*map(of_run, MODELS))
+
+EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
+    "seed": (substitute("params.yaml", "seed: 100", "seed: 7"), EVERYTHING),
+    "one model's parameter": (
+        substitute("params.yaml", "n_neighbors: 3", "n_neighbors: 1"),
+        {"check", "compare"} | of_run("fashion_mnist-neighbors"),
+    ),
+    "another's epochs": (
+        substitute(
+            "params.yaml", "epochs: 2\n      batch_size: 16", "epochs: 4\n      batch_size: 16"
+        ),
+        {"check", "compare"} | of_run("cifar10-cnn"),
+    ),
+    "a model file": (  # a comment: the models are the same, so nothing after them reruns
+        add_comment("stages/models/cnn.py"),
+        {"check", "train@fashion_mnist-cnn", "train@cifar10-cnn"},
+    ),
+    "a framework's pin": (  # the same version in other words: the only one that is installed
+        substitute("pyproject.toml", '"scikit-learn==', '"scikit-learn == '),
+        {"check"} | {f"train@{name}" for name in SKLEARN},
+    ),
+    "the plot code": (add_comment("stages/plot.py"), {f"plot@{name}" for name in MODELS}),
+    "a data path, same content": (move_data, {"check", "load@fashion_mnist"}),
+    "a data path, other test images": (
+        take_other_test_images,
+        {"check", "load@cifar10", "normalize@cifar10", "reshape@cifar10-flat"}
+        | {"reshape@cifar10-image", "evaluate@cifar10-cnn", "plot@cifar10-cnn"},
+    ),
+    "a new run": (add_run, {"check", "compare"} | of_run("fashion_mnist-bayes")),
+    "a comment in README": (add_comment("README.md"), set()),
+    "a comment in params.yaml": (add_comment("params.yaml"), set()),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_reruns_exactly_what_it_should(project: Path, name: str) -> None:
+    edit, expected = EDITS[name]
+    edit(project)
+    assert set(repro(project)) == expected
