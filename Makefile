@@ -28,7 +28,7 @@ repro: setup ## run the whole pipeline, as far as something changed, and print t
 	@$(BIN)/python -m tools.results
 
 test: setup ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto
 
 check: setup ## check format, lint and types
 	@$(BIN)/ruff format --check .

@@ -23,7 +23,7 @@ from stages.reshape import LAYOUTS
 
 STAGES = Path(__file__).parent
 Schema = TypeVar("Schema", bound=BaseModel)
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class Strict(BaseModel):

@@ -11,7 +11,7 @@ from stages.picture import BLUE, GREY, new_figure, save
 def main(metrics: Path, out: Path) -> None:
     """Draws a panel a data set from `metrics`/RUN.json of every run in params.yaml."""
     datasets: dict[str, dict[str, dict[str, float]]] = {}
-    for name, settings in read_parameter("models").items():
+    for name, settings in sorted(read_parameter("models").items()):
         scores = json.loads((metrics / f"{name}.json").read_text(encoding="utf-8"))
         datasets.setdefault(settings["dataset"], {})[name] = scores
     draw_accuracies(datasets, out)

@@ -89,7 +89,7 @@ def make_canonical(graph: onnx.GraphProto, names: dict[str, str]) -> None:
 
     for index, node in enumerate(graph.node):
         node.name = f"node_{index}"
-        node.doc_string = ""
+        node.ClearField("doc_string")
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
                 make_canonical(attribute.g, names)
@@ -97,13 +97,13 @@ def make_canonical(graph: onnx.GraphProto, names: dict[str, str]) -> None:
             values[:] = [new_name(old) for old in values]
     for value in [*graph.input, *graph.output, *graph.initializer]:
         value.name = new_name(value.name)
-        value.doc_string = ""
+        value.ClearField("doc_string")
     initializers = sorted(graph.initializer, key=lambda initializer: initializer.name)
     del graph.initializer[:]
     graph.initializer.extend(initializers)
     del graph.value_info[:]
     graph.name = "classifier"
-    graph.doc_string = ""
+    graph.ClearField("doc_string")
 
 
 def check_agreement(native: Prediction, exported: Prediction) -> None:

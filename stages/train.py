@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
@@ -25,10 +27,9 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
     about = json.loads((arrays / "about.json").read_text(encoding="utf-8"))
     train, validation = read_split(arrays / "train"), read_split(arrays / "validation")
     require_pins(settings["framework"])
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # its errors are raised as exceptions too
-    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"  # the default on most processors, and announced there
-    framework = import_module(f"stages.fit.{settings['framework']}")
-    build = import_module(f"stages.models.{settings['model']}").build
+    with silenced():
+        framework = import_module(f"stages.fit.{settings['framework']}")
+        build = import_module(f"stages.models.{settings['model']}").build
 
     print(f"{name}: fits {len(train[1])} images, validates on {len(validation[1])}", flush=True)
     framework.limit_threads(threads)
@@ -53,6 +54,20 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
         if not curve_file.exists():
             write_end_of_curve(curve_file, classify(session, validation[0])[0], validation[1])
     print(f"{name}: {len(content) / 1e6:.2f} MB")
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Keeps what TensorFlow's C++ says of itself off the screen; its errors are exceptions."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # it heeds this only when it is imported
+    screen = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
 
 
 def write_end_of_curve(path: Path, predicted: NDArray[np.int64], labels: NDArray[np.uint8]) -> None:

@@ -15,11 +15,11 @@ from tabulate import tabulate
 from stages.command import run
 from stages.parameters import read_parameter
 
-COLUMNS = {
-    "macro_f1": "macro F1",
-    "log_loss": "log loss",
-    "calibration_error": "calibration error",
-    "test_images": "test images",
+COLUMNS = {  # key in the metrics: title and format
+    "macro_f1": ("macro F1", ".3f"),
+    "log_loss": ("log loss", ".3f"),
+    "calibration_error": ("calibration error", ".3f"),
+    "test_images": ("test images", ","),
 }
 
 Stages = dict[str, dict[str, Any]]  # as in dvc.lock
@@ -42,9 +42,11 @@ def results_table(metrics: Path) -> str:
     for name in read_parameter("models"):
         scores = json.loads((metrics / f"{name}.json").read_text(encoding="utf-8"))
         interval = f"{scores['accuracy_low']:.3f} to {scores['accuracy_high']:.3f}"
-        others = [f"{scores[key]:.4g}" if key in scores else "" for key in COLUMNS]
+        others = [
+            f"{scores[key]:{form}}" if key in scores else "" for key, (_, form) in COLUMNS.items()
+        ]
         rows.append([f"`{name}`", f"{scores['accuracy']:.4f}", interval, *others])
-    header = ["run", "accuracy", "95% interval", *COLUMNS.values()]
+    header = ["run", "accuracy", "95% interval", *(title for title, _ in COLUMNS.values())]
     return tabulate(rows, header, tablefmt="github", disable_numparse=True)
 
 

@@ -1,5 +1,6 @@
 """Fitting a scikit-learn classifier."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,8 @@ def try_export(model: BaseEstimator, images: NDArray[Any], labels: NDArray[np.in
     few = np.concatenate([np.flatnonzero(labels == c)[:TRIAL_IMAGES] for c in np.unique(labels)])
     trial = clone(model)
     try:
-        trial.fit(images[few], labels[few])
+        with warnings.catch_warnings(action="ignore"):  # of so few images
+            trial.fit(images[few], labels[few])
     except ValueError:
         return  # too few images for it, say for 500 neighbors: the real fit will tell
     name = type(model).__name__
@@ -78,7 +80,10 @@ def export(model: BaseEstimator, features: int) -> onnx.ModelProto:
     # By default the probabilities come out as a list of dictionaries.
     options = {id(model): {"zipmap": False}} if has_probabilities(model) else None
     inputs = [("images", FloatTensorType([None, features]))]
-    exported = convert_sklearn(model, initial_types=inputs, options=options)
+    with warnings.catch_warnings():
+        # The exporter asks every SVC for its probabilities, deprecated in scikit-learn 1.9.
+        warnings.filterwarnings("ignore", "Attribute `prob._`", FutureWarning)
+        exported = convert_sklearn(model, initial_types=inputs, options=options)
     if not has_probabilities(model):
         del exported.graph.output[1:]  # decision values
     return exported

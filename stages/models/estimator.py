@@ -4,7 +4,7 @@ import inspect
 from importlib import import_module
 from typing import Any
 
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from stages.command import InputError
 
@@ -24,7 +24,7 @@ def build(seed: int, *, estimator: str, **params: Any) -> BaseEstimator:
         kind: Any = getattr(import_module(module), name)
     except (ImportError, AttributeError):
         raise InputError(f"estimator {estimator!r} does not exist; say sklearn.svm.SVC") from None
-    if not (inspect.isclass(kind) and issubclass(kind, BaseEstimator)):
+    if not (inspect.isclass(kind) and issubclass(kind, ClassifierMixin)):
         raise InputError(f"estimator {estimator!r} is not a classifier; say sklearn.svm.SVC")
 
     known = [key for key in inspect.signature(kind).parameters if key != "random_state"]
@@ -38,8 +38,6 @@ def build(seed: int, *, estimator: str, **params: Any) -> BaseEstimator:
         model: Any = kind(**params)
     except TypeError as error:  # a parameter without a default is missing
         raise InputError(f"{name}: {error}") from None
-    if not is_classifier(model):
-        raise InputError(f"estimator {estimator!r} is not a classifier; say sklearn.svm.SVC")
     if "random_state" in model.get_params(deep=False):
         model.set_params(random_state=seed)
     try:

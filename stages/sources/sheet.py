@@ -24,7 +24,7 @@ def read(folder: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]
         with Image.open(path) as picture:
             sheet = np.asarray(picture)
     except FileNotFoundError:
-        raise InputError(f"{path}: missing; restore it with `git checkout -- {path}`") from None
+        raise InputError(f"{path}: missing beside its labels; restore it") from None
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise InputError(f"{path}: not a whole PNG file ({error}); restore it") from None
 
@@ -39,7 +39,10 @@ def read(folder: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]
             f"8 bits a row, {rows} rows"
         )
     tiles = sheet.reshape(rows, side, IMAGES_A_ROW, side, channels).swapaxes(1, 2)
-    return tiles.reshape(-1, side, side, channels)[: len(labels)], labels
+    images = tiles.reshape(-1, side, side, channels)
+    if images[len(labels) :].any():
+        raise InputError(f"{path}: more images than the {len(labels)} labels beside it")
+    return images[: len(labels)], labels
 
 
 def _read_labels(path: Path) -> NDArray[np.int64]:
@@ -47,7 +50,7 @@ def _read_labels(path: Path) -> NDArray[np.int64]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
-        raise InputError(f"{path}: missing; restore it with `git checkout -- {path}`") from None
+        raise InputError(f"{path}: missing beside its images; restore it") from None
     for number, line in enumerate(lines, start=1):
         if not line.strip().isdecimal():
             raise InputError(f"{path}: line {number}: {line!r} is not a class number, 0 or more")

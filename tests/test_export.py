@@ -1,0 +1,110 @@
+"""The exported file says what the fitted model says, on every test image of the sample."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from conftest import ROOT
+
+from stages.arrays import Split
+from stages.classifier import classify, open_classifier
+from stages.command import InputError
+from stages.export import check_agreement, make_canonical, to_contract
+from stages.fit.sklearn import fit as fit_sklearn
+from stages.models import estimator
+from stages.normalize import learn, normalize
+from stages.reshape import reshape
+from stages.sources import sheet
+from tools.sample import first_of_each_class
+
+RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
+ABOUT = {"classes": [str(label) for label in range(10)]}
+
+
+def prepare(dataset: str, layout: str, split: str, images_a_class: int) -> Split:
+    images, labels = sheet.read(ROOT / "data" / "sample" / dataset, split)
+    chosen = first_of_each_class(labels, images_a_class)
+    normalized = normalize(images[chosen], learn(images, "unit"))
+    return reshape(normalized, layout), labels[chosen].astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_file_agrees_with_the_fitted_model(tmp_path: Path, name: str) -> None:
+    settings = RUNS[name]
+    train = prepare(settings["dataset"], settings["layout"], "train", images_a_class=100)
+    images, _ = prepare(settings["dataset"], settings["layout"], "test", images_a_class=200)
+    assert len(images) == (2000 if settings["dataset"] == "fashion_mnist" else 1000)
+    model, predict = import_module(f"stages.fit.{settings['framework']}").fit(
+        import_module(f"stages.models.{settings['model']}").build,
+        train,
+        (train[0][:0], train[1][:0]),
+        10,
+        100,
+        tmp_path / "curve.csv",
+        **settings["params"],
+    )
+    exported = classify(open_classifier(to_contract(model, ABOUT), 1), images)
+    native = predict(images)
+    np.testing.assert_array_equal(exported[0], native[0])
+    assert len(np.unique(exported[0])) > 1
+    assert (exported[1] is None) == (native[1] is None) == (name == "fashion_mnist-svc")
+    if exported[1] is not None and native[1] is not None:
+        np.testing.assert_allclose(exported[1], native[1], atol=1e-5)
+        np.testing.assert_allclose(exported[1].sum(axis=1), 1, atol=1e-5)
+
+
+def test_files_that_do_not_agree_are_refused() -> None:
+    labels = np.zeros(500, dtype=np.int64)
+    probabilities = np.full((500, 2), 0.5, dtype=np.float32)
+    check_agreement((labels, probabilities), (labels, probabilities))
+    with pytest.raises(InputError, match="gives 500 of 500 images another label"):
+        check_agreement((labels, None), (labels + 1, None))
+    with pytest.raises(InputError, match=r"are up to 0\.1 from"):
+        check_agreement((labels, probabilities), (labels, probabilities + np.float32(0.1)))
+    with pytest.raises(InputError, match="are up to nan from"):
+        check_agreement((labels, probabilities), (labels, probabilities * np.float32("nan")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("sklearn.neighbors.NearestCentroid", "skl2onnx does not know it"),
+        ("sklearn.ensemble.HistGradientBoostingClassifier", "skl2onnx fails on it"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused_before_the_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, reason: str
+) -> None:
+    built: list[Any] = []
+
+    def build(seed: int, **params: Any) -> Any:
+        built.append(estimator.build(seed, **params))
+        return built[0]
+
+    train = prepare("fashion_mnist", "flat", "train", images_a_class=20)
+    with pytest.raises(InputError, match=reason):
+        fit_sklearn(build, train, train, 10, 100, tmp_path / "curve.csv", estimator=kind)
+    assert not hasattr(built[0], "classes_")  # set by `fit`
+
+
+def test_inner_names_do_not_matter(trained: Path) -> None:
+    model = onnx.load(str(trained / "data/models/cifar10-cnn.onnx"))
+    content = model.SerializeToString(deterministic=True)
+    for node in model.graph.node:  # as another run of the exporter would name them
+        node.name += "__34"
+        for values in (node.input, node.output):
+            values[:] = [v if v in ("images", "label", "probability") else f"x{v}" for v in values]
+    for initializer in model.graph.initializer:
+        initializer.name = f"x{initializer.name}"
+    initializers = list(model.graph.initializer)[::-1]
+    shuffled = [onnx.TensorProto.FromString(i.SerializeToString()) for i in initializers]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(shuffled)
+    assert model.SerializeToString(deterministic=True) != content
+    fixed = ("images", "label", "probability")
+    make_canonical(model.graph, {name: name for name in fixed})
+    assert model.SerializeToString(deterministic=True) == content

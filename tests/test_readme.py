@@ -1,0 +1,30 @@
+"""The README tells the truth."""
+
+import re
+
+from conftest import ROOT
+
+from tools.results import results_table
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_is_that_of_the_committed_metrics() -> None:
+    assert results_table(ROOT / "metrics") in README
+
+
+def test_links_and_targets_exist() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"\bmake ([a-z]+)", README):
+        assert f"\n{target}: " in makefile, target
+
+
+def test_the_lock_pins_what_pyproject_pins_and_names_no_index() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pins = re.findall(r'"([a-z0-9-]+==[^";]+)', (ROOT / "pyproject.toml").read_text())
+    assert len(pins) > 15
+    for pin in pins:
+        assert re.search(rf"^{re.escape(pin)}\b", lock, re.M), pin
+    assert "://" not in lock

@@ -1,0 +1,268 @@
+"""Wrong input: one clear line, an exit code, nothing half-written."""
+
+import copy
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT, run
+from PIL import Image
+
+from stages import check, load
+from stages.arrays import read_split, write_split
+from stages.classifier import open_classifier
+from stages.command import InputError, require_pins
+from stages.models import estimator
+from stages.sources import sheet
+from tools.sample import write_sheet
+
+PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
+
+# A key of params.yaml, a value for it (... removes it), and what the message says.
+WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
+    ("sed", 1, ["params.yaml: has no sed; it has seed, threads, data, normalize, models"]),
+    ("seed", ..., ["seed: Field required"]),
+    ("seed", "100", ["seed is '100'", "valid integer"]),
+    ("seed", True, ["seed is True", "valid integer"]),
+    ("seed", -1, ["seed is -1", "greater than or equal to 0"]),
+    ("threads", 0, ["threads is 0", "greater than or equal to 1"]),
+    ("normalize.method", "minmax", ["normalize.method is 'minmax'", "'unit' or 'standardize'"]),
+    ("data.cifar10.validation_fraction", 1, ["validation_fraction is 1", "less than 1"]),
+    ("data.cifar10.classes", ["a", "a"], ["data.cifar10.classes", "twice"]),
+    ("data.cifar10.pth", "x", ["data.cifar10: has no pth; it has path, validation_fraction"]),
+    ("data.my.data", {}, ["data.my"]),
+    ("models.cifar10-cnn.dataset", "cifar", ["is 'cifar'", "cifar10, fashion_mnist"]),
+    ("models.cifar10-cnn.layout", "square", ["is 'square'", "choose from flat, image"]),
+    ("models.cifar10-cnn.framework", "torch", ["is 'torch'", "choose from keras, sklearn"]),
+    ("models.cifar10-cnn.model", "resnet", ["is 'resnet'", "choose from cnn, estimator, mlp"]),
+    ("models.cifar10-cnn.model", "estimator", ["keras does not go with model estimator"]),
+    ("models.cifar10-cnn.params.epoch", 1, ["has no epoch; it has", "epochs", "learning_rate"]),
+    ("models.cifar10-cnn.params.epochs", 0, ["params.epochs is 0", "greater than 0"]),
+    ("models.cifar10-cnn.params.epochs", 1.5, ["params.epochs is 1.5", "valid integer"]),
+    ("models.cifar10-cnn.params.filters", [16, 0], ["params.filters.1 is 0", "greater than 0"]),
+    ("models.cifar10-cnn.params.padding", "full", ["is 'full'", "'valid' or 'same'"]),
+    ("models.cifar10-cnn.params.units", ..., ["models.cifar10-cnn.params.units: Field required"]),
+    ("models.fashion_mnist-mlp.params.dropout", 1.0, ["dropout is 1.0", "less than 1"]),
+    ("models.fashion_mnist-svc.layout", "image", ["scikit-learn takes flat"]),
+    ("models.fashion_mnist-svc.params.c", 1.0, ["SVC has no parameter c", "C, kernel, degree"]),
+    ("models.fashion_mnist-svc.params.C", "x", ["'C' parameter of SVC", "Got 'x'"]),
+    ("models.fashion_mnist-svc.params.C", -1.0, ["'C' parameter of SVC", "Got -1.0"]),
+    ("models.fashion_mnist-svc.params.random_state", 1, ["random_state is the parameter `seed`"]),
+    ("models.fashion_mnist-svc.params.estimator", "sklearn.svm.SVX", ["sklearn.svm.SVX"]),
+    ("models.fashion_mnist-svc.params.estimator", "os.system", ["not of scikit-learn"]),
+    ("models.fashion_mnist-svc.params.estimator", "sklearn.svm.SVR", ["SVR", "classifier"]),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), WRONG_PARAMETERS)
+def test_wrong_parameters(tmp_path: Path, key: str, value: Any, expected: list[str]) -> None:
+    params: Any = copy.deepcopy(PARAMS)
+    *parents, last = key.split(".")
+    section = params
+    for parent in parents:
+        section = section.setdefault(parent, {})
+    if value is ...:
+        del section[last]
+    else:
+        section[last] = value
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(InputError) as error:
+        check.main(tmp_path / "params.yaml", tmp_path / "out" / "params.txt")
+    for part in expected:
+        assert part in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_parameters_as_they_stand_are_right(tmp_path: Path) -> None:
+    check.main(ROOT / "params.yaml", tmp_path / "params.txt")
+    check.main(ROOT / "tests" / "params.yaml", tmp_path / "toy.txt")
+    assert (tmp_path / "params.txt").read_bytes() == (tmp_path / "toy.txt").read_bytes()
+
+
+def test_dvc_stops_at_a_wrong_parameter(project: Path) -> None:
+    before = run("git", "status", "--porcelain", cwd=project).stdout
+    content = (project / "params.yaml").read_text()
+    (project / "params.yaml").write_text(content.replace("layout: image", "layout: square", 1))
+    result = run("dvc", "repro", cwd=project, status=255)
+    errors = [line for line in result.stderr.splitlines() if line.startswith("check: error:")]
+    assert errors == [
+        "check: error: models.fashion_mnist-cnn.layout is 'square': choose from flat, image"
+    ]
+    assert "Traceback" not in result.stderr
+    (project / "params.yaml").write_text(content)
+    run("dvc", "repro", cwd=project)
+    assert run("git", "status", "--porcelain", cwd=project).stdout == before
+
+
+def drop(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def cut(name: str) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        (folder / name).write_bytes((folder / name).read_bytes()[:2000])
+
+    return damage
+
+
+def overwrite(folder: Path) -> None:
+    (folder / "train_images.png").write_text("x")
+
+
+def resize(folder: Path) -> None:
+    with Image.open(folder / "train_images.png") as picture:
+        resized = picture.resize((picture.width // 2, picture.height - 28))
+    resized.save(folder / "train_images.png")
+
+
+def write_labels(change: Callable[[list[str]], list[str]]) -> Callable[[Path], None]:
+    def damage(folder: Path) -> None:
+        path = folder / "train_labels.txt"
+        path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
+
+    return damage
+
+
+def drop_class(folder: Path) -> None:
+    images, labels = sheet.read(folder, "train")
+    write_sheet(folder, "train", images[labels != 3], labels[labels != 3])
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], None], list[str]]] = {
+    "no data set": (drop("train_images.png"), ["no data set of a known format"]),
+    "missing images": (drop("test_images.png"), ["test_images.png: missing"]),
+    "missing labels": (drop("train_labels.txt"), ["train_labels.txt: missing"]),
+    "truncated": (cut("train_images.png"), ["train_images.png: not a whole PNG file"]),
+    "not a picture": (overwrite, ["train_images.png: not a whole PNG file"]),
+    "another size": (resize, ["train_images.png: 1400x84 pixels", "do not fit 400 labels"]),
+    "more labels": (write_labels(lambda lines: [*lines, "1"]), ["do not fit 401 labels"]),
+    "fewer labels": (write_labels(lambda lines: lines[:250]), ["do not fit 250 labels"]),
+    "one label fewer": (
+        write_labels(lambda lines: lines[:-1]),
+        ["more images than the 399 labels"],
+    ),
+    "label outside": (
+        write_labels(lambda lines: ["10", *lines[1:]]),
+        ["train: image 0 has label 10", "10 classes, 0 to 9"],
+    ),
+    "label no number": (
+        write_labels(lambda lines: [*lines[:2], "boot", *lines[3:]]),
+        ["train_labels.txt: line 3: 'boot' is not a class number"],
+    ),
+    "label negative": (write_labels(lambda lines: ["-1", *lines[1:]]), ["line 1: '-1'"]),
+    "no image of a class": (drop_class, ["no training image of Dress"]),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damaged_data(
+    untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    damage, expected = DAMAGE[name]
+    shutil.copytree(untrained / "data", tmp_path / "data")
+    shutil.copyfile(untrained / "params.yaml", tmp_path / "params.yaml")
+    damage(tmp_path / "data/toy/fashion_mnist")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as error:
+        load.main("fashion_mnist", Path("data/raw/fashion_mnist"))
+    for part in expected:
+        assert part in str(error.value)
+    assert not (tmp_path / "data/raw/fashion_mnist").exists()
+
+
+def test_no_validation_images_is_allowed(
+    untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = yaml.safe_load((untrained / "params.yaml").read_text())
+    params["data"]["cifar10"]["validation_fraction"] = 0
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    (tmp_path / "data").symlink_to(untrained / "data")
+    monkeypatch.chdir(tmp_path)
+    load.main("cifar10", tmp_path / "raw")
+    images, labels = read_split(tmp_path / "raw" / "validation")
+    assert (images.shape, labels.shape) == ((0, 32, 32, 3), (0,))
+    assert len(read_split(tmp_path / "raw" / "train")[1]) == 400
+
+
+def test_arrays_that_do_not_fit(tmp_path: Path) -> None:
+    images, labels = np.zeros((3, 4), dtype=np.float32), np.zeros(3, dtype=np.uint8)
+    write_split(tmp_path / "counts", images, labels[:2])
+    with pytest.raises(InputError, match=r"counts: 3 images but labels of shape \(2,\)"):
+        read_split(tmp_path / "counts")
+    images[1, 2] = np.nan
+    write_split(tmp_path / "nan", images, labels)
+    with pytest.raises(InputError, match=r"nan/images.npy: image 1 has a pixel that is NaN"):
+        read_split(tmp_path / "nan")
+    content = (tmp_path / "nan" / "images.npy").read_bytes()
+    (tmp_path / "nan" / "images.npy").write_bytes(content[:-8])
+    with pytest.raises(InputError, match=r"nan/images.npy: not a whole array file"):
+        read_split(tmp_path / "nan")
+    (tmp_path / "nan" / "images.npy").unlink()
+    with pytest.raises(InputError, match=r"nan/images.npy: missing; run `dvc repro`"):
+        read_split(tmp_path / "nan")
+
+
+def test_a_model_that_is_not_one(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("not a model")
+    (tmp_path / "empty.onnx").touch()
+    content = (trained / "data/models/fashion_mnist-mlp.onnx").read_bytes()
+    (tmp_path / "cut.onnx").write_bytes(content[: len(content) // 2])
+    for name in ("text", "empty", "cut"):
+        with pytest.raises(InputError, match=f"{name}.onnx: "):
+            open_classifier(tmp_path / f"{name}.onnx", threads=1)
+
+
+def test_a_stage_prints_one_line_and_leaves_nothing(project: Path) -> None:
+    (project / "data/models/fashion_mnist-mlp.onnx").write_text("not a model")
+    (project / "metrics/fashion_mnist-mlp.json").unlink()
+    command = (
+        "python -m stages.evaluate data/models/fashion_mnist-mlp.onnx "
+        "data/reshaped/fashion_mnist-flat/test metrics/fashion_mnist-mlp.json plots/new.csv"
+    )
+    result = run(*command.split(), cwd=project, status=1)
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("evaluate: error: data/models/fashion_mnist-mlp.onnx: not an ONNX model")
+    assert not (project / "metrics/fashion_mnist-mlp.json").exists()
+    assert not (project / "plots/new.csv").exists()
+
+
+def test_a_model_for_other_images(project: Path) -> None:
+    command = (
+        "python -m stages.evaluate data/models/fashion_mnist-mlp.onnx "
+        "data/reshaped/cifar10-flat/test metrics/x.json plots/x.csv"
+    )
+    result = run(*command.split(), cwd=project, status=1)
+    assert "an image has shape [3072]" in result.stderr
+    assert "takes [784]" in result.stderr
+
+
+def test_a_classifier_that_cannot_be_exported_stops_before_it_trains(project: Path) -> None:
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    block = params["models"]["fashion_mnist-svc"]
+    block["params"] = {"estimator": "sklearn.neighbors.NearestCentroid"}
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    result = run("dvc", "repro", "train@fashion_mnist-svc", cwd=project, status=255)
+    assert (
+        "train: error: models.fashion_mnist-svc: NearestCentroid cannot be exported: "
+        "skl2onnx does not know it" in result.stderr
+    )
+    assert not (project / "data/models/fashion_mnist-svc.onnx").exists()
+
+
+def test_another_version_than_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = (ROOT / "pyproject.toml").read_text()
+    (tmp_path / "pyproject.toml").write_text(content.replace("numpy==2.4.6", "numpy==2.4.5"))
+    monkeypatch.chdir(tmp_path)
+    require_pins("plots")
+    with pytest.raises(InputError, match=r"numpy is 2.4.6 in .*==2.4.5; run `make setup`"):
+        require_pins("arrays")
+
+
+def test_an_estimator_is_seeded() -> None:
+    model = estimator.build(7, estimator="sklearn.tree.DecisionTreeClassifier")
+    assert model.get_params()["random_state"] == 7
