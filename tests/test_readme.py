@@ -17,7 +17,7 @@ def test_links_and_targets_exist() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"\bmake ([a-z]+)", README):
+    for target in re.findall(r"(?:^|`)make ([a-z]+)", README, re.M):
         assert f"\n{target}: " in makefile, target
 
 
