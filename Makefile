@@ -40,7 +40,8 @@ format: setup ## format and mend what the linter can
 	@$(BIN)/ruff check --fix .
 
 sample: setup ## make data/sample/ anew from the full data
-	@$(BIN)/python -m tools.sample
+	@$(BIN)/dvc repro data/dvc.yaml:fetch@fashion_mnist data/dvc.yaml:fetch@cifar10
+	@$(BIN)/python -m tools.sample data/full data/sample
 
 clean: ## remove .venv and what the tools keep; data, models and DVC's cache stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

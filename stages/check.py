@@ -50,6 +50,13 @@ class Dataset(Strict):
     classes: Annotated[list[str], Field(min_length=2, max_length=256)]  # a label is a uint8
 
 
+class Audit(Strict):
+    """What is found in the data, and how much of it is accepted."""
+
+    max_overlap: Annotated[int, Field(ge=0)]
+    near: Annotated[float, Field(ge=0, le=1)]
+
+
 class Normalize(Strict):
     """How pixels become numbers."""
 
@@ -72,6 +79,7 @@ class Parameters(Strict):
     seed: Annotated[int, Field(ge=0, lt=2**32)]  # what numpy and scikit-learn take
     threads: Annotated[int, Field(ge=1)]
     data: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    audit: Audit
     normalize: Normalize
     models: Annotated[dict[Name, Run], Field(min_length=1)]
 

@@ -21,8 +21,8 @@ def main(dataset: str, out: Path) -> None:
     parameters = read_parameter(f"data.{dataset}")
     folder, classes = Path(parameters["path"]), parameters["classes"]
     read = find_source(folder)
-    train = check(f"{folder}: train", read(folder, "train"), classes)
-    test = check(f"{folder}: test", read(folder, "test"), classes)
+    train = check(f"{folder}: train", read(folder, "train", classes), classes)
+    test = check(f"{folder}: test", read(folder, "test", classes), classes)
     held = draw(train[1], parameters["validation_fraction"], read_parameter("seed"))
     splits = {
         "train": (train[0][~held], train[1][~held]),
@@ -52,7 +52,7 @@ def find_source(folder: Path) -> Any:
         markers[source.MARKER] = source.read
     known = ", ".join(markers)
     for marker, read in markers.items():
-        if (folder / marker).is_file():
+        if any(folder.glob(marker)):
             return read
     raise InputError(f"{folder}: no data set of a known format; it holds none of {known}")
 

@@ -67,7 +67,7 @@ def make_toy(project: Path) -> None:
     shutil.copyfile(ROOT / "tests" / "params.yaml", project / "params.yaml")
     for dataset in ("fashion_mnist", "cifar10"):
         for split, images_a_class in (("train", 40), ("test", 15)):
-            images, labels = sheet.read(ROOT / "data" / "sample" / dataset, split)
+            images, labels = sheet.read(ROOT / "data" / "sample" / dataset, split, [])
             chosen = first_of_each_class(labels, images_a_class)
             write_sheet(project / "data" / "toy" / dataset, split, images[chosen], labels[chosen])
     run("git", "init", "-q", "-b", "main", cwd=project)

@@ -26,7 +26,7 @@ ABOUT = {"classes": [str(label) for label in range(10)]}
 
 
 def prepare(dataset: str, layout: str, split: str, images_a_class: int) -> Split:
-    images, labels = sheet.read(ROOT / "data" / "sample" / dataset, split)
+    images, labels = sheet.read(ROOT / "data" / "sample" / dataset, split, [])
     chosen = first_of_each_class(labels, images_a_class)
     normalized = normalize(images[chosen], learn(images, "unit"))
     return reshape(normalized, layout), labels[chosen].astype(np.uint8)

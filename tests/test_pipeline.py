@@ -75,6 +75,7 @@ def test_killed_in_every_kind_of_stage_it_ends_with_the_same_bytes(
     for stage in (
         "check",
         "load@cifar10",
+        "audit@cifar10",
         "normalize@cifar10",
         "reshape@cifar10-flat",
         "train@cifar10-cnn",

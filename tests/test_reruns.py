@@ -38,7 +38,7 @@ def move_data(project: Path) -> None:
 
 def take_other_test_images(project: Path) -> None:
     shutil.copytree(project / "data/toy/cifar10", project / "data/toy/other")
-    images, labels = sheet.read(project / "data/toy/cifar10", "test")
+    images, labels = sheet.read(project / "data/toy/cifar10", "test", [])
     write_sheet(project / "data/toy/other", "test", images[::-1], labels[::-1])
     substitute("params.yaml", "data/toy/cifar10", "data/toy/other")(project)
 
@@ -58,7 +58,7 @@ def of_run(name: str) -> set[str]:
 
 DATA = {
     f"{stage}@{dataset}"
-    for stage in ("load", "normalize")
+    for stage in ("load", "audit", "normalize")
     for dataset in ("fashion_mnist", "cifar10")
 } | {f"reshape@{d}-{layout}" for d in ("fashion_mnist", "cifar10") for layout in ("flat", "image")}
 SKLEARN = {name for name, settings in MODELS.items() if settings["framework"] == "sklearn"}
@@ -88,7 +88,7 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a data path, same content": (move_data, {"check", "load@fashion_mnist"}),
     "a data path, other test images": (
         take_other_test_images,
-        {"check", "load@cifar10", "normalize@cifar10", "reshape@cifar10-flat"}
+        {"check", "load@cifar10", "audit@cifar10", "normalize@cifar10", "reshape@cifar10-flat"}
         | {"reshape@cifar10-image", "evaluate@cifar10-cnn", "plot@cifar10-cnn"},
     ),
     "a new run": (add_run, {"check", "compare"} | of_run("fashion_mnist-bayes")),

@@ -24,12 +24,14 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 # A key of params.yaml, a value for it (... removes it), and what the message says.
 WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
-    ("sed", 1, ["params.yaml: has no sed; it has seed, threads, data, normalize, models"]),
+    ("sed", 1, ["params.yaml: has no sed; it has seed, threads, data, audit, normalize, models"]),
     ("seed", ..., ["seed: Field required"]),
     ("seed", "100", ["seed is '100'", "valid integer"]),
     ("seed", True, ["seed is True", "valid integer"]),
     ("seed", -1, ["seed is -1", "greater than or equal to 0"]),
     ("threads", 0, ["threads is 0", "greater than or equal to 1"]),
+    ("audit.max_overlap", -1, ["audit.max_overlap is -1", "greater than or equal to 0"]),
+    ("audit.near", 2, ["audit.near is 2", "less than or equal to 1"]),
     ("normalize.method", "minmax", ["normalize.method is 'minmax'", "'unit' or 'standardize'"]),
     ("data.cifar10.validation_fraction", 1, ["validation_fraction is 1", "less than 1"]),
     ("data.cifar10.classes", ["a", "a"], ["data.cifar10.classes", "twice"]),
@@ -128,7 +130,7 @@ def write_labels(change: Callable[[list[str]], list[str]]) -> Callable[[Path], N
 
 
 def drop_class(folder: Path) -> None:
-    images, labels = sheet.read(folder, "train")
+    images, labels = sheet.read(folder, "train", [])
     write_sheet(folder, "train", images[labels != 3], labels[labels != 3])
 
 

@@ -12,7 +12,9 @@ IMAGES_A_ROW = 100
 MARKER = "train_images.png"
 
 
-def read(folder: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def read(
+    folder: Path, split: str, classes: list[str]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The images, uint8 (n, h, w, c), and labels, int64 (n,), of a split: `train` or `test`.
 
     Raises:

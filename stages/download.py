@@ -1,0 +1,97 @@
+"""Downloading a file over HTTP: resumed, retried, with a progress bar, whole or not at all."""
+
+import os
+from pathlib import Path
+
+import requests
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tqdm import tqdm
+
+from stages.command import InputError
+
+TIMEOUT = (10, 30)  # seconds to connect, and between two pieces
+PIECE = 1 << 16
+
+
+class TransientError(Exception):
+    """A failure that may pass when tried again."""
+
+
+def download(
+    url: str, path: Path, timeout: tuple[float, float] = TIMEOUT, pause: float = 1
+) -> None:
+    """Writes what `url` serves to `path`, by way of `path`.partial, which a later call resumes.
+
+    A cut-off, a time-out and a server's own error are tried four times, `pause`, then 2 * `pause`
+    and 4 * `pause` seconds apart.
+
+    Raises:
+        InputError: the server refuses, or all tries failed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    attempt = retry(
+        retry=retry_if_exception_type(TransientError),
+        stop=stop_after_attempt(4),
+        wait=wait_exponential(multiplier=pause),
+        before_sleep=lambda state: print(
+            f"{state.outcome and state.outcome.exception()}; tries again"
+        ),
+        reraise=True,
+    )(_download_once)
+    try:
+        attempt(url, partial, timeout)
+    except TransientError as error:
+        raise InputError(f"{error}, 4 times") from None
+    partial.replace(path)
+
+
+def _download_once(url: str, partial: Path, timeout: tuple[float, float]) -> None:
+    """Adds to `partial` what it lacks."""
+    have = partial.stat().st_size if partial.exists() else 0
+    try:
+        with requests.get(
+            url,
+            stream=True,
+            timeout=timeout,
+            # Compressed on the way, a file has no length to resume from.
+            headers={"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {}),
+        ) as response:
+            if response.status_code == requests.codes.range_not_satisfiable:
+                partial.unlink()  # longer than the file: not its beginning
+                raise TransientError(f"{url}: changed since its download was cut off")
+            if response.status_code >= 500:
+                raise TransientError(f"{url}: status {response.status_code}")
+            if not response.ok:
+                raise InputError(f"{url}: status {response.status_code} ({response.reason})")
+            resumed = response.status_code == requests.codes.partial_content
+            have = have if resumed else 0
+            length = response.headers.get("Content-Length")
+            with (
+                partial.open("ab" if resumed else "wb") as file,
+                tqdm(
+                    desc=partial.name.removesuffix(".partial"),
+                    total=have + int(length) if length else None,
+                    initial=have,
+                    unit="B",
+                    unit_scale=True,
+                    disable=None,  # where there is no terminal
+                ) as progress,
+            ):
+                for piece in response.iter_content(PIECE):
+                    progress.update(file.write(piece))
+                file.flush()
+                os.fsync(file.fileno())
+    except requests.RequestException as error:
+        raise TransientError(f"{url}: {_reason(error)}") from None
+
+
+def _reason(error: requests.RequestException) -> str:
+    """A few words: the messages of the libraries below are chains of object addresses."""
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not valid"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "cut off"
+    return "cannot be reached"

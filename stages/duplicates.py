@@ -1,0 +1,103 @@
+"""Finding images that stand in two places, exactly or nearly."""
+
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+Images = NDArray[np.uint8]
+
+CELLS = 14  # a side, of the coarse images that are compared with all others
+CANDIDATES = 10  # of each image, compared in full
+SHIFT = 2  # pixels up, down, left and right within which two images are aligned
+BATCH = 500  # images at once: with 50,000 others 100 MB
+
+
+def find_exact(images: Images, others: Images) -> NDArray[np.int64]:
+    """The index of the first of `others` with the same pixels, or -1; (n,).
+
+    `images` and `others` are uint8 (n, h, w, c).
+    """
+    first: dict[bytes, int] = {}
+    for index, other in enumerate(others):
+        first.setdefault(_digest(other), index)
+    return np.array([first.get(_digest(image), -1) for image in images], dtype=np.int64)
+
+
+def find_near(images: Images, others: Images) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The index of the nearest of `others`, (n,), and how unlike it is, 0 to 1, (n,).
+
+    Two images are as like as the cosine between their gradients, at the best of all shifts by up
+    to two pixels. Brightness and contrast do not change that, and a new encoding hardly does. But
+    how like two pictures of different things are depends on the data: frogs are less alike than
+    trousers. So unlikeness is put in relation to that of the tenth nearest, as in the ratio test of
+    Lowe (2004): a copy is far nearer than anything else.
+
+    Below 0.3 are 317 test images of CIFAR-10, 3.2%; Barz and Denzler (2020, arXiv 1902.00423) found
+    duplicates of 3.3% by looking at each. Of Fashion-MNIST, in which Geier (2019, arXiv 1906.08255)
+    found near duplicates too, it is 6.5%: the same article, photographed alike, also in another
+    color.
+    """
+    coarse = _coarse(others)
+    nearest = np.empty(len(images), dtype=np.int64)
+    unlikeness = np.empty(len(images))
+    starts = range(0, len(images), BATCH)
+    for start in tqdm(starts, desc="near duplicates", unit="batch", disable=None):
+        batch = images[start : start + BATCH]
+        count = min(CANDIDATES, len(others))
+        likeness = _coarse(batch) @ coarse.T
+        candidates = np.argpartition(-likeness, count - 1, axis=1)[:, :count]
+        candidates.sort(axis=1)
+        refined = _likeness(batch, others, candidates)
+        rows = np.arange(len(batch))
+        best = refined.argmax(axis=1)
+        apart = np.maximum(1 - refined[rows, best], 0)
+        farthest = np.maximum(1 - refined.min(axis=1), 1e-6)
+        nearest[start : start + BATCH] = candidates[rows, best]
+        unlikeness[start : start + BATCH] = np.round(apart / farthest, 4)
+    return nearest, unlikeness
+
+
+def _digest(image: Images) -> bytes:
+    return blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+
+
+def _coarse(images: Images) -> NDArray[np.float32]:
+    """Grey images of few cells, mean 0 and length 1; (n, cells)."""
+    grey = images.mean(axis=3, dtype=np.float32)
+    _, height, width = grey.shape
+    rows = np.linspace(0, height, min(CELLS, height) + 1).astype(int)
+    columns = np.linspace(0, width, min(CELLS, width) + 1).astype(int)
+    cells = np.add.reduceat(np.add.reduceat(grey, rows[:-1], axis=1), columns[:-1], axis=2)
+    cells /= np.outer(np.diff(rows), np.diff(columns)).astype(np.float32)
+    flat = cells.reshape(len(images), -1)
+    flat -= flat.mean(axis=1, keepdims=True)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True) + np.float32(1e-6)
+    return flat
+
+
+def _gradients(images: Images) -> NDArray[np.float32]:
+    """Differences across each pixel of the grey images; (n, h - 2, w - 2, 2)."""
+    grey = images.mean(axis=3, dtype=np.float32)
+    across = grey[:, 1:-1, 2:] - grey[:, 1:-1, :-2]
+    down = grey[:, 2:, 1:-1] - grey[:, :-2, 1:-1]
+    return np.stack([across, down], axis=3)
+
+
+def _likeness(images: Images, others: Images, candidates: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How like each image is to each of its candidates among `others`, at most 1; (n, k)."""
+    height, width = images.shape[1] - 2, images.shape[2] - 2
+    middle = _gradients(images)[:, SHIFT : height - SHIFT, SHIFT : width - SHIFT]
+    length = np.sqrt(np.einsum("nhwg,nhwg->n", middle, middle))
+    best = np.full(candidates.shape, -1.0)
+    for column in range(candidates.shape[1]):
+        gradients = _gradients(others[candidates[:, column]])
+        for top in range(2 * SHIFT + 1):
+            for left in range(2 * SHIFT + 1):
+                other = gradients[:, top : top + middle.shape[1], left : left + middle.shape[2]]
+                product = np.einsum("nhwg,nhwg->n", middle, other)
+                lengths = length * np.sqrt(np.einsum("nhwg,nhwg->n", other, other))
+                cosine = product / np.maximum(lengths, 1e-6)
+                best[:, column] = np.maximum(best[:, column], cosine)
+    return best

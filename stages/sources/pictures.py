@@ -1,0 +1,59 @@
+"""Picture files, a subfolder a class, named as the class, below `train/` and `test/`."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from stages.command import InputError
+
+MARKER = "train/*/"
+
+
+def read(
+    folder: Path, split: str, classes: list[str]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The images, uint8 (n, h, w, c), and labels, int64 (n,), of a split: `train` or `test`.
+
+    All are of one size. They are read as grey if all are grey, else as color.
+
+    Raises:
+        InputError: a folder is of no class, or a file is not a picture or of another size.
+    """
+    files: list[tuple[Path, int]] = []
+    for subfolder in sorted(path for path in (folder / split).glob("*") if path.is_dir()):
+        if subfolder.name not in classes:
+            raise InputError(f"{subfolder}: no such class; params.yaml names {', '.join(classes)}")
+        label = classes.index(subfolder.name)
+        pictures = sorted(path for path in subfolder.iterdir() if not path.name.startswith("."))
+        files += [(path, label) for path in pictures]
+    if not files:
+        raise InputError(f"{folder / split}: no pictures; expected a folder of them a class")
+
+    grey = all(mode in ("1", "L") for mode in (open_picture(path).mode for path, _ in files))
+    images = [read_picture(path, "L" if grey else "RGB") for path, _ in files]
+    for (path, _), image in zip(files, images, strict=True):
+        if image.shape != images[0].shape:
+            found, first = (f"{shape[1]}x{shape[0]}" for shape in (image.shape, images[0].shape))
+            raise InputError(
+                f"{path}: {found} pixels, but {files[0][0]} has {first}; make all of one size"
+            )
+    return np.stack(images), np.array([label for _, label in files], dtype=np.int64)
+
+
+def read_picture(path: Path, mode: str) -> NDArray[np.uint8]:
+    """The pixels of a picture, uint8 (h, w, c)."""
+    try:
+        pixels = np.asarray(open_picture(path).convert(mode))
+    except (OSError, SyntaxError) as error:
+        raise InputError(f"{path}: not a whole picture ({error}); replace or remove it") from None
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def open_picture(path: Path) -> Image.Image:
+    """A picture whose pixels are not read yet; the file is closed once they are."""
+    try:
+        return Image.open(path)
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"{path}: not a picture ({error}); replace or remove it") from None
