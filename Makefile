@@ -3,10 +3,10 @@ BIN := .venv/bin
 GROUPS := arrays schema pictures keras sklearn onnx statistics plots pipeline dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro test check format sample clean
+.PHONY: help setup install lock repro test check format sample first-numbers clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## make .venv from requirements.lock, unless it is already of that lock
 	@cmp -s requirements.lock .venv/requirements.lock || $(MAKE) --no-print-directory install
@@ -42,6 +42,9 @@ format: setup ## format and mend what the linter can
 sample: setup ## make data/sample/ anew from the full data
 	@$(BIN)/dvc repro data/dvc.yaml:fetch@fashion_mnist data/dvc.yaml:fetch@cifar10
 	@$(BIN)/python -m tools.sample data/full data/sample
+
+first-numbers: setup ## show why the first published accuracies of these models were wrong
+	@$(BIN)/python -m tools.first_numbers data/first-numbers
 
 clean: ## remove .venv and what the tools keep; data, models and DVC's cache stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

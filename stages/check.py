@@ -22,6 +22,7 @@ from stages.files import written_whole
 from stages.reshape import LAYOUTS
 
 STAGES = Path(__file__).parent
+NO_TYPE = ast.Name("a_type_for_every_keyword_argument")
 Schema = TypeVar("Schema", bound=BaseModel)
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
@@ -29,7 +30,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 class Strict(BaseModel):
     """No unknown key, and no value of another type that could be converted."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -86,7 +87,10 @@ class Parameters(Strict):
 
 def main(params: Path, out: Path) -> None:
     """Writes the same sentence to `out` whenever `params` is valid."""
-    content = yaml.safe_load(params.read_text(encoding="utf-8"))
+    try:
+        content = yaml.safe_load(params.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{params}: not YAML: {error}") from None
     parameters = validate(Parameters, content)
     for name, dataset in parameters.data.items():
         if len(set(dataset.classes)) < len(dataset.classes):
@@ -120,9 +124,11 @@ def check_run(name: str, settings: Run, datasets: list[str]) -> None:
 
         if settings.layout != "flat":
             raise InputError(f"models.{name}.layout is 'image': scikit-learn takes flat")
+        if not isinstance(settings.params.get("estimator"), str):
+            raise InputError(f"models.{name}.params.estimator: say one such as sklearn.svm.SVC")
         try:
             estimator.build(0, **settings.params)
-        except (InputError, TypeError) as error:
+        except InputError as error:
             raise InputError(f"models.{name}.params: {error}") from None
     else:
         fields = keyword_fields(STAGES / "models" / f"{settings.model}.py", "build")
@@ -135,16 +141,18 @@ def keyword_fields(path: Path, function: str) -> dict[str, Any]:
     """The keyword-only arguments of a function and their types, as fields of a pydantic model.
 
     They are read from the source, because importing it would import TensorFlow, five seconds
-    after every edit. A type may use Python's own, typing's and pydantic's names.
+    after every edit. A type may use Python's built-in names, Annotated, Literal and pydantic's.
     """
     names = {**vars(pydantic), "Annotated": Annotated, "Literal": Literal}
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
-            return {
-                argument.arg: (eval(ast.unparse(argument.annotation), names), ...)
-                for argument in node.args.kwonlyargs
-                if argument.annotation is not None
-            }
+            try:
+                return {
+                    argument.arg: (eval(ast.unparse(argument.annotation or NO_TYPE), names), ...)
+                    for argument in node.args.kwonlyargs
+                }
+            except NameError as error:
+                raise InputError(f"{path}: {function}: the type of an argument: {error}") from None
     raise InputError(f"{path}: has no function {function}")
 
 

@@ -13,6 +13,7 @@ from stages.command import InputError
 
 Prediction = tuple[NDArray[np.int64], NDArray[np.float32] | None]
 
+ABOUT = ("dataset", "classes", "normalization", "layout", "image_shape")  # in the metadata
 BATCH = 500  # images at once: keeps memory small, and more are not faster
 NOT_ONNX = (
     errors.Fail,
@@ -21,6 +22,7 @@ NOT_ONNX = (
     errors.InvalidProtobuf,
     errors.NotImplemented,
     errors.RuntimeException,
+    UnicodeDecodeError,  # of a name inside
 )
 
 
@@ -52,9 +54,16 @@ def open_classifier(model: Path | bytes, threads: int) -> onnxruntime.InferenceS
 
 
 def read_about(session: onnxruntime.InferenceSession) -> dict[str, Any]:
-    """What the file says of itself: dataset, classes, normalization, layout, image_shape."""
+    """What the file says of itself: dataset, classes, normalization, layout, image_shape.
+
+    Raises:
+        InputError: it does not say so.
+    """
     metadata = session.get_modelmeta().custom_metadata_map
-    return {key: json.loads(value) for key, value in metadata.items()}
+    missing = [key for key in ABOUT if key not in metadata]
+    if missing:
+        raise InputError(f"the model's metadata lack {', '.join(missing)}; train it here")
+    return {key: json.loads(metadata[key]) for key in ABOUT}
 
 
 def classify(session: onnxruntime.InferenceSession, images: NDArray[Any]) -> Prediction:

@@ -23,6 +23,11 @@ def main(dataset: str, out: Path) -> None:
     read = find_source(folder)
     train = check(f"{folder}: train", read(folder, "train", classes), classes)
     test = check(f"{folder}: test", read(folder, "test", classes), classes)
+    if train[0].shape[1:] != test[0].shape[1:]:
+        raise InputError(
+            f"{folder}: a training image is of {train[0].shape[1:]}, a test image of "
+            f"{test[0].shape[1:]} numbers (height, width, channels); make all alike"
+        )
     held = draw(train[1], parameters["validation_fraction"], read_parameter("seed"))
     splits = {
         "train": (train[0][~held], train[1][~held]),

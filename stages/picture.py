@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stages.files import written_whole
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#777777"  # Okabe and Ito, 2008
+BLUE, GREY = "#0072B2", "#777777"  # blue of Okabe and Ito (2008), for every eye
 PAIRS_A_ROW = 6
 
 

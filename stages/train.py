@@ -76,7 +76,7 @@ def write_end_of_curve(path: Path, predicted: NDArray[np.int64], labels: NDArray
     if len(labels):
         row["val_accuracy"] = float((predicted == labels).mean())
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, row)
+        writer = csv.DictWriter(file, row, lineterminator="\n")
         writer.writeheader()
         writer.writerow(row)
 

@@ -51,26 +51,32 @@ def results_table(metrics: Path) -> str:
 
 
 def compare_locks(committed: Stages, now: Stages) -> str:
-    """Says which stages have other outputs than committed, and whether their inputs tell why."""
-    shared = [name for name in now if name in committed]
-    other_outputs = [name for name in shared if now[name]["outs"] != committed[name]["outs"]]
-    unexplained = [
-        name
-        for name in other_outputs
-        if all(now[name].get(key) == committed[name].get(key) for key in ("cmd", "deps", "params"))
-    ]
-    explained = [name for name in other_outputs if name not in unexplained]
-    added = [name for name in now if name not in committed]
+    """Says which stages have other outputs than committed, and why.
+
+    A stage whose inputs differ only by what an earlier stage in the list wrote is not named.
+    """
+    other = [name for name in now if now[name]["outs"] != committed.get(name, {}).get("outs")]
+    rewritten = {out["path"] for name in other for out in now[name]["outs"]}
+    edited, unexplained = [], []
+    for name in other:
+        old, new = committed.get(name, {}), now[name]
+        changed = [dep for dep in new.get("deps", []) if dep not in old.get("deps", [])]
+        if any(old.get(key) != new.get(key) for key in ("cmd", "params")) or any(
+            not any(dep["path"].startswith(out) for out in rewritten) for dep in changed
+        ):
+            edited.append(name)
+        elif not changed:
+            unexplained.append(name)
     lines = []
-    if explained:
-        lines.append(f"Other hashes than committed, from other inputs: {', '.join(explained)}.")
-    if added:
-        lines.append(f"Not in the last commit: {', '.join(added)}.")
+    if edited:
+        lines.append(f"Other hashes than committed, after an edit: {', '.join(edited)}.")
     if unexplained:
         lines.append(
             f"Other hashes than committed, from the same inputs: {', '.join(unexplained)}. "
             "Another kind of processor rounds differently; on the same kind this is a mistake."
         )
+    if len(other) > len(edited) + len(unexplained):
+        lines.append("The stages after these follow from them.")
     return "\n".join(lines) or f"Every hash is as committed, in all {len(now)} stages."
 
 

@@ -16,6 +16,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from stages.arrays import Split
 from stages.classifier import Prediction
+from stages.command import InputError
 
 STEPS_PER_EXECUTION = 50  # up to a third faster than 1, and the same weights bit for bit
 
@@ -48,7 +49,15 @@ def fit(
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     images, labels = train
-    model = build(images.shape[1:], classes, **architecture)
+    try:
+        model = build(images.shape[1:], classes, **architecture)
+    except ValueError as error:
+        raise InputError(f"the model cannot be built: {error}") from None
+    if model.output_shape != (None, classes):
+        raise InputError(
+            f"the model gives {model.output_shape[1:]} numbers for an image of {images.shape[1:]}, "
+            f"expected {classes}; choose the layout that it takes"
+        )
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",

@@ -15,10 +15,13 @@ from sklearn.base import BaseEstimator, clone
 from threadpoolctl import threadpool_limits
 
 from stages.arrays import Split
-from stages.classifier import Prediction
+from stages.classifier import NOT_ONNX, Prediction, classify, open_classifier
 from stages.command import InputError
+from stages.export import check_agreement, to_contract
 
 TRIAL_IMAGES = 10  # of each class
+EXPORT_FAILS = (RuntimeError, NotImplementedError, TypeError, ValueError, NameError, *NOT_ONNX)
+UNFIT = (ValueError, TypeError, np.linalg.LinAlgError)  # what `fit` raises for what it cannot fit
 
 
 def limit_threads(threads: int) -> None:
@@ -46,31 +49,45 @@ def fit(
     model = build(seed, **params)
     images = np.asarray(train[0])
     labels = train[1].astype(np.int64)  # with uint8 the exporter makes invalid graphs
-    try_export(model, images, labels)
-    model.fit(images, labels)
-
-    def predict(images: NDArray[Any]) -> Prediction:
-        probabilities = model.predict_proba(images) if has_probabilities(model) else None
-        return model.predict(images), probabilities
-
-    return export(model, images.shape[1]), predict
+    try_export(model, images, labels, classes)
+    try:
+        model.fit(images, labels)
+    except UNFIT as error:
+        raise InputError(f"{type(model).__name__} cannot be fitted: {error}") from None
+    return export(model, images.shape[1]), lambda images: predict(model, images)
 
 
-def try_export(model: BaseEstimator, images: NDArray[Any], labels: NDArray[np.int64]) -> None:
-    """Exports a copy of the model fitted on a few images, to fail before the long fit."""
+def predict(model: BaseEstimator, images: NDArray[Any]) -> Prediction:
+    """What the fitted classifier says of images, float32 (n, features)."""
+    probabilities = model.predict_proba(images) if has_probabilities(model) else None
+    return model.predict(images), probabilities
+
+
+def try_export(
+    model: BaseEstimator, images: NDArray[Any], labels: NDArray[np.int64], classes: int
+) -> None:
+    """Exports a copy of the model fitted on a few images and runs it, to fail before the long fit.
+
+    Raises:
+        InputError: the copy cannot be exported, or not faithfully.
+    """
     few = np.concatenate([np.flatnonzero(labels == c)[:TRIAL_IMAGES] for c in np.unique(labels)])
     trial = clone(model)
     try:
         with warnings.catch_warnings(action="ignore"):  # of so few images
             trial.fit(images[few], labels[few])
-    except ValueError:
+    except UNFIT:
         return  # too few images for it, say for 500 neighbors: the real fit will tell
     name = type(model).__name__
     try:
-        export(trial, images.shape[1])
+        content = to_contract(export(trial, images.shape[1]), {"classes": list(range(classes))})
+        exported = classify(open_classifier(content, threads=1), images[few])
+        check_agreement(predict(trial, images[few]), exported)
+    except InputError as error:
+        raise InputError(f"{name} cannot be exported: {error}") from None
     except (MissingConverter, MissingShapeCalculator):
         raise InputError(f"{name} cannot be exported: skl2onnx does not know it") from None
-    except (RuntimeError, NotImplementedError, TypeError, ValueError, NameError) as error:
+    except EXPORT_FAILS as error:
         reason = f"{type(error).__name__}: {str(error)[:100]}"
         raise InputError(f"{name} cannot be exported: skl2onnx fails on it ({reason})") from None
 

@@ -18,6 +18,8 @@ def build(
     units: list[PositiveInt],
 ) -> keras.Model:
     """A block for each pair of `filters` and `kernel_sizes`, dense layers of `units`, softmax."""
+    if len(filters) != len(kernel_sizes):
+        raise ValueError(f"{len(filters)} filters but {len(kernel_sizes)} kernel_sizes")
     model = keras.Sequential([keras.Input(input_shape)])
     for count, size in zip(filters, kernel_sizes, strict=True):
         model.add(layers.Conv2D(count, size, padding=padding, activation="relu"))

@@ -23,7 +23,12 @@ def read(
     labels = _read_labels(folder / f"{split}_labels.txt")
     path = folder / f"{split}_images.png"
     try:
-        with Image.open(path) as picture:
+        Image.MAX_IMAGE_PIXELS = None  # its guard against strangers' files: this is one's own
+        with Image.open(path, formats=["PNG"]) as picture:
+            if picture.mode not in ("L", "RGB"):
+                raise InputError(
+                    f"{path}: pixels of mode {picture.mode}; save it as 8 bits of grey or RGB"
+                )
             sheet = np.asarray(picture)
     except FileNotFoundError:
         raise InputError(f"{path}: missing beside its labels; restore it") from None
@@ -34,11 +39,11 @@ def read(
     height, width, channels = sheet.shape
     side = width // IMAGES_A_ROW
     rows = -(-len(labels) // IMAGES_A_ROW)
-    if sheet.dtype != np.uint8 or (height, width) != (rows * side, IMAGES_A_ROW * side) or not side:
+    if (height, width) != (rows * side, IMAGES_A_ROW * side) or not side:
         raise InputError(
-            f"{path}: {width}x{height} pixels of {sheet.dtype} do not fit {len(labels)} labels in "
-            f"{path.with_name(f'{split}_labels.txt').name}: expected {IMAGES_A_ROW} images of "
-            f"8 bits a row, {rows} rows"
+            f"{path}: {width}x{height} pixels do not fit {len(labels)} labels in "
+            f"{path.with_name(f'{split}_labels.txt').name}: expected {IMAGES_A_ROW} "
+            f"images a row, {rows} rows"
         )
     tiles = sheet.reshape(rows, side, IMAGES_A_ROW, side, channels).swapaxes(1, 2)
     images = tiles.reshape(-1, side, side, channels)
@@ -50,11 +55,11 @@ def read(
 def _read_labels(path: Path) -> NDArray[np.int64]:
     labels = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
     except FileNotFoundError:
         raise InputError(f"{path}: missing beside its images; restore it") from None
     for number, line in enumerate(lines, start=1):
-        if not line.strip().isdecimal():
+        if not (line.strip().isdecimal() and len(line) < 10):
             raise InputError(f"{path}: line {number}: {line!r} is not a class number, 0 or more")
         labels.append(int(line))
     return np.array(labels, dtype=np.int64)
