@@ -72,13 +72,12 @@ def describe(splits: dict[str, Split], classes: list[str]) -> dict[str, Any]:
     report: dict[str, Any] = {}
     for split, (images, labels) in splits.items():
         counts = np.bincount(labels, minlength=len(classes))
-        flat = images.reshape(len(images), -1)
         report[split] = {
             "images": len(images),
             "classes": dict(zip(classes, counts.tolist(), strict=True)),
             "imbalance": round(float(counts.max() / counts.min()), 3) if counts.min() else None,
             "repeated": int((find_exact(images, images) < np.arange(len(images))).sum()),
-            "constant": int((flat == flat[:, :1]).all(axis=1).sum()),
+            "constant": int((images == images[:, :1, :1, :1]).all(axis=(1, 2, 3)).sum()),
         }
     return report
 
