@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession
 
 from stages.arrays import read_split
 from stages.classifier import classify, open_classifier
@@ -52,7 +53,7 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
             raise InputError(f"models.{name}: {error}") from None
         model_file.write_bytes(content)
         if not curve_file.exists():
-            write_end_of_curve(curve_file, classify(session, validation[0])[0], validation[1])
+            write_end_of_curve(curve_file, session, *validation)
     print(f"{name}: {len(content) / 1e6:.2f} MB")
 
 
@@ -70,11 +71,16 @@ def silenced() -> Iterator[None]:
         os.close(screen)
 
 
-def write_end_of_curve(path: Path, predicted: NDArray[np.int64], labels: NDArray[np.uint8]) -> None:
-    """Writes the learning curve of a model without epochs: one row, the end of the fit."""
+def write_end_of_curve(
+    path: Path, session: InferenceSession, images: NDArray[np.float32], labels: NDArray[np.uint8]
+) -> None:
+    """Writes the learning curve of a model without epochs: one row, the end of the fit.
+
+    Its column `val_accuracy` is left out where there are no validation images.
+    """
     row: dict[str, float] = {"epoch": 0}
     if len(labels):
-        row["val_accuracy"] = float((predicted == labels).mean())
+        row["val_accuracy"] = float((classify(session, images)[0] == labels).mean())
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, row, lineterminator="\n")
         writer.writeheader()

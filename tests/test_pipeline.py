@@ -92,6 +92,17 @@ def test_killed_in_every_kind_of_stage_it_ends_with_the_same_bytes(
     assert repro(fresh) == []
 
 
+def test_no_validation_images_are_needed(project: Path) -> None:
+    content = (project / "params.yaml").read_text()
+    content = content.replace("validation_fraction: 0.1", "validation_fraction: 0")
+    (project / "params.yaml").write_text(content)
+    runs = ("fashion_mnist-svc", "cifar10-cnn")
+    run("dvc", "repro", *(f"evaluate@{name}" for name in runs), cwd=project)
+    curves = [(project / f"plots/{name}/learning_curve.csv").read_text() for name in runs]
+    assert curves[0] == "epoch\n0\n"
+    assert curves[1].startswith("epoch,accuracy,loss\n")
+
+
 def kill_in(project: Path, stage: str, after: float) -> None:
     """Starts `dvc repro` up to a stage and kills all its processes `after` seconds into it."""
     process = subprocess.Popen(
