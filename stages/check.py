@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -19,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from stages.command import InputError, run
 from stages.files import written_whole
+from stages.parameters import read_parameters
 from stages.reshape import LAYOUTS
 
 STAGES = Path(__file__).parent
@@ -87,11 +87,7 @@ class Parameters(Strict):
 
 def main(params: Path, out: Path) -> None:
     """Writes the same sentence to `out` whenever `params` is valid."""
-    try:
-        content = yaml.safe_load(params.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{params}: not YAML: {error}") from None
-    parameters = validate(Parameters, content)
+    parameters = validate(Parameters, read_parameters(params))
     for name, dataset in parameters.data.items():
         if len(set(dataset.classes)) < len(dataset.classes):
             raise InputError(f"data.{name}.classes: a name stands twice in {dataset.classes}")
@@ -144,7 +140,11 @@ def keyword_fields(path: Path, function: str) -> dict[str, Any]:
     after every edit. A type may use Python's built-in names, Annotated, Literal and pydantic's.
     """
     names = {**vars(pydantic), "Annotated": Annotated, "Literal": Literal}
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise InputError(f"{path}: not Python: {error}") from None
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             try:
                 return {

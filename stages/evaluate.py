@@ -63,7 +63,7 @@ def score(
     if probabilities is not None:
         scores["log_loss"] = log_loss(labels, probabilities)
         scores["calibration_error"] = calibration_error(correct, probabilities)
-    return {name: round(float(value), 6) for name, value in scores.items()} | {
+    return {name: round(float(value), 6) + 0.0 for name, value in scores.items()} | {
         "test_images": len(labels)
     }
 

@@ -74,6 +74,7 @@ def main(dataset: str, out: Path) -> None:
 def fetch(dataset: str, out: Path, sources: dict[str, Callable[[], Arrays]]) -> None:
     """Writes what the first of `sources` gives that is as pinned."""
     failures: list[str] = []
+    placed = set(DOWNLOADS.glob("*"))
     for name, read in sources.items():
         print(f"{dataset}: from {name}", flush=True)
         try:
@@ -82,6 +83,9 @@ def fetch(dataset: str, out: Path, sources: dict[str, Callable[[], Arrays]]) -> 
         except InputError as error:
             print(f"{dataset}: {error}", flush=True)
             failures.append(f"({len(failures) + 1}) {name}: {error}")
+        finally:  # right or wrong, it is of no more use; what was cut off is resumed another time
+            for path in set(DOWNLOADS.glob("*")) - placed - set(DOWNLOADS.glob("*.partial")):
+                path.unlink()
     raise InputError(
         f"{dataset}: no source gave the data. Tried: {'; '.join(failures)}. To place it by hand, "
         f"put {' and '.join(FILES[dataset])} into {DOWNLOADS}/ and run this again"

@@ -3,12 +3,25 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from stages.command import InputError
+
+
+def read_parameters(path: Path = Path("params.yaml")) -> Any:
+    """All of the file, by the parser that DVC reads it with: others read `1e-3` as text."""
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML: {error}") from None
 
 
 def read_parameter(name: str, path: Path = Path("params.yaml")) -> Any:
     """The value of a parameter, `name` being its keys joined by dots: `models.RUN.params`."""
-    value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    value = read_parameters(path)
     for key in name.split("."):
+        if not isinstance(value, dict) or key not in value:
+            raise InputError(f"{path} has no parameter {name}")
         value = value[key]
     return value

@@ -72,6 +72,7 @@ def test_files_that_do_not_agree_are_refused() -> None:
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
+        ("sklearn.neighbors.RadiusNeighborsClassifier", "cannot be exported"),
         ("sklearn.neighbors.NearestCentroid", "skl2onnx does not know it"),
         ("sklearn.ensemble.HistGradientBoostingClassifier", "skl2onnx fails on it"),
     ],

@@ -44,10 +44,15 @@ class Declared:
 
 
 def read_stages(project: Path) -> dict[str, Declared]:
-    """All stages as DVC sees them; dvc.lock would still show what dvc.yaml no longer declares."""
+    """All stages of dvc.yaml as DVC sees them; dvc.lock still shows what it no longer declares.
+
+    Not those of data/dvc.yaml, which read the network.
+    """
     stages = {}
     with Repo(project) as repo:
         for stage in repo.index.stages:
+            if stage.path_in_repo != "dvc.yaml":
+                continue
             declared = Declared(stage.cmd, outs=[out.def_path for out in stage.outs])
             for dep in stage.deps:
                 if isinstance(dep, ParamsDependency):

@@ -3,10 +3,8 @@
 import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -69,27 +67,46 @@ def test_one_core_gives_the_same_bytes_as_all(fresh: Path, trained: Path) -> Non
         assert (fresh / name).read_bytes() == (trained / name).read_bytes(), name
 
 
+KILLED_WHILE_WRITING = {
+    "check": "data/check/params.txt",
+    "load@cifar10": "data/raw/cifar10",
+    "audit@cifar10": "plots/audit/cifar10.png",
+    "normalize@cifar10": "data/normalized/cifar10",
+    "reshape@cifar10-flat": "data/reshaped/cifar10-flat",
+    "train@cifar10-cnn": "plots/cifar10-cnn/learning_curve.csv",  # there from the first epoch on
+    "train@fashion_mnist-svc": "data/models/fashion_mnist-svc.onnx",
+    "evaluate@cifar10-cnn": "metrics/cifar10-cnn.json",
+    "plot@cifar10-cnn": "plots/cifar10-cnn/confusion.png",
+    "compare": "plots/accuracy.png",
+}
+
+
 def test_killed_in_every_kind_of_stage_it_ends_with_the_same_bytes(
     fresh: Path, trained: Path
 ) -> None:
-    for stage in (
-        "check",
-        "load@cifar10",
-        "audit@cifar10",
-        "normalize@cifar10",
-        "reshape@cifar10-flat",
-        "train@cifar10-cnn",
-        "train@fashion_mnist-svc",
-        "evaluate@cifar10-cnn",
-        "plot@cifar10-cnn",
-        "compare",
-    ):
-        kill_in(fresh, stage, after=3 if stage == "train@cifar10-cnn" else 0.3)
+    for stage, out in KILLED_WHILE_WRITING.items():
+        kill_while_writing(fresh, stage, fresh / out)
     repro(fresh)
     assert read_lock(fresh) == read_lock(trained)
-    shutil.rmtree(fresh / "data" / "toy" / "unused", ignore_errors=True)
     assert not list(fresh.rglob("*.partial"))
     assert repro(fresh) == []
+
+
+def kill_while_writing(project: Path, stage: str, out: Path) -> None:
+    """Starts `dvc repro` up to a stage and kills all its processes once it writes `out`."""
+    partial = out.with_name(f".{out.name}.partial")
+    process = subprocess.Popen(
+        [BIN / "dvc", "repro", "-q", stage],
+        cwd=project,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (partial.exists() or out.exists()) and process.poll() is None:
+        pass  # a small file is written within a millisecond: then DVC is about to take it over
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert process.returncode == -signal.SIGKILL, f"{stage} ended before it was killed"
 
 
 def test_no_validation_images_are_needed(project: Path) -> None:
@@ -100,27 +117,8 @@ def test_no_validation_images_are_needed(project: Path) -> None:
     run("dvc", "repro", *(f"evaluate@{name}" for name in runs), cwd=project)
     curves = [(project / f"plots/{name}/learning_curve.csv").read_text() for name in runs]
     assert curves[0] == "epoch\n0\n"
-    assert curves[1].startswith("epoch,accuracy,loss\n")
-
-
-def kill_in(project: Path, stage: str, after: float) -> None:
-    """Starts `dvc repro` up to a stage and kills all its processes `after` seconds into it."""
-    process = subprocess.Popen(
-        [BIN / "dvc", "repro", stage],
-        cwd=project,
-        env=ENVIRONMENT | {"PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    started = any(f"Running stage '{stage}'" in line for line in process.stdout)
-    assert started, stage
-    time.sleep(after)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL, f"{stage} had ended before it was killed"
+    assert curves[1].startswith("epoch,accuracy,loss,val_accuracy,val_loss\n")
+    assert curves[1].count(",NA,NA\n") == 2
 
 
 def test_an_experiment_shows_in_the_diffs(project: Path) -> None:
@@ -130,5 +128,12 @@ def test_an_experiment_shows_in_the_diffs(project: Path) -> None:
     changed = json.loads(run("dvc", "metrics", "diff", "--json", cwd=project).stdout)
     assert list(changed) == ["metrics/fashion_mnist-svc.json"]
     assert changed["metrics/fashion_mnist-svc.json"]["accuracy"]["diff"] != 0
+    plots = json.loads(run("dvc", "plots", "diff", "HEAD", "--json", cwd=project).stdout)["data"]
+    (predictions,) = plots["plots/fashion_mnist-svc/predictions.csv"]
+    points = predictions["content"]["data"]["values"]
+    assert {point["rev"] for point in points} == {"HEAD", "workspace"}
+    assert {"actual", "predicted"} <= set(points[0])
+    (curve,) = plots["plots/cifar10-cnn/learning_curve.csv"]
+    assert "val_accuracy" in curve["content"]["data"]["values"][0]
     run("dvc", "plots", "diff", "HEAD", cwd=project)
-    assert (project / "dvc_plots" / "index.html").stat().st_size > 10_000
+    assert (project / "dvc_plots" / "index.html").exists()

@@ -55,6 +55,8 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
     ("models.fashion_mnist-svc.params.C", -1.0, ["'C' parameter of SVC", "Got -1.0"]),
     ("models.fashion_mnist-svc.params.random_state", 1, ["random_state is the parameter `seed`"]),
     ("models.fashion_mnist-svc.params.estimator", "sklearn.svm.SVX", ["sklearn.svm.SVX"]),
+    ("models.fashion_mnist-svc.params.estimator", 5, ["say one such as sklearn.svm.SVC"]),
+    ("models.cifar10-cnn.params.learning_rate", float("inf"), ["learning_rate is inf"]),
     ("models.fashion_mnist-svc.params.estimator", "os.system", ["not of scikit-learn"]),
     ("models.fashion_mnist-svc.params.estimator", "sklearn.svm.SVR", ["SVR", "classifier"]),
 ]
@@ -254,6 +256,40 @@ def test_a_classifier_that_cannot_be_exported_stops_before_it_trains(project: Pa
         "skl2onnx does not know it" in result.stderr
     )
     assert not (project / "data/models/fashion_mnist-svc.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"kernel_sizes": [2, 2]}, "the model cannot be built: 1 filters but 2 kernel_sizes"),
+        ({"pool_size": 50}, "the model cannot be built: "),
+        ({"layout": "flat"}, "the model cannot be built: "),
+    ],
+)
+def test_a_model_that_cannot_be_built(project: Path, edit: dict[str, Any], message: str) -> None:
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    block = params["models"]["fashion_mnist-cnn"]
+    (block if "layout" in edit else block["params"]).update(edit)
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    result = run("dvc", "repro", "train@fashion_mnist-cnn", cwd=project, status=255)
+    assert f"train: error: models.fashion_mnist-cnn: {message}" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_model_without_softmax(project: Path) -> None:
+    path = project / "stages/models/cnn.py"
+    path.write_text(path.read_text().replace(', activation="softmax"', ""))
+    result = run("dvc", "repro", "train@fashion_mnist-cnn", cwd=project, status=255)
+    assert "the model's outputs do not sum to 1; end it with a softmax" in result.stderr
+
+
+def test_what_cannot_be_fitted(project: Path) -> None:
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["models"]["fashion_mnist-svc"]["params"]["kernel"] = "precomputed"
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    result = run("dvc", "repro", "train@fashion_mnist-svc", cwd=project, status=255)
+    assert "train: error: models.fashion_mnist-svc: SVC cannot be fitted: " in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_another_version_than_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,10 +26,13 @@ PUBLISHED = {  # as first published
     "fashion_mnist-random_forest": 0.991,
     "fashion_mnist-cnn": 1.0,
 }
+SEED = 0  # the publication names none; the forest's number varies by 0.004 with it
 SETTINGS = [
+    f"seed={SEED}",
     "data.fashion_mnist.validation_fraction=0",
     "models.fashion_mnist-svc.params.gamma=auto",  # scikit-learn's default before 0.22
     "models.fashion_mnist-random_forest.params.n_estimators=10",  # likewise
+    "models.fashion_mnist-cnn.params.epochs=100",  # until it knows the training images by heart
 ]
 
 
@@ -37,7 +40,7 @@ def main(folder: Path) -> None:
     """Writes both data sets as CSV below `folder`, runs the pipeline on them, prints a table."""
     images, labels = sheet.read(SAMPLE, "train", [])
     images, labels = images[:ROWS], labels[:ROWS]
-    drawn = np.random.default_rng(100).choice(ROWS, size=ROWS // 5, replace=False)
+    drawn = np.random.default_rng(SEED).choice(ROWS, size=ROWS // 5, replace=False)
     tests = {
         "leaky": (images[drawn], labels[drawn]),
         "honest": sheet.read(SAMPLE, "test", []),

@@ -58,6 +58,8 @@ def fit(
             f"the model gives {model.output_shape[1:]} numbers for an image of {images.shape[1:]}, "
             f"expected {classes}; choose the layout that it takes"
         )
+    if not np.allclose(np.sum(model(images[:1]), axis=1), 1, atol=1e-3):
+        raise InputError("the model's outputs do not sum to 1; end it with a softmax")
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",

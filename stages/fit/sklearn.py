@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,7 @@ def try_export(
     except (MissingConverter, MissingShapeCalculator):
         raise InputError(f"{name} cannot be exported: skl2onnx does not know it") from None
     except EXPORT_FAILS as error:
-        reason = f"{type(error).__name__}: {str(error)[:100]}"
+        reason = f"{type(error).__name__}: {shorten(str(error), 120)}"
         raise InputError(f"{name} cannot be exported: skl2onnx fails on it ({reason})") from None
 
 

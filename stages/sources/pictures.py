@@ -31,7 +31,7 @@ def read(
     if not files:
         raise InputError(f"{folder / split}: no pictures; expected a folder of them a class")
 
-    grey = all(mode in ("1", "L") for mode in (open_picture(path).mode for path, _ in files))
+    grey = all(read_mode(path) in ("1", "L") for path, _ in files)
     images = [read_picture(path, "L" if grey else "RGB") for path, _ in files]
     for (path, _), image in zip(files, images, strict=True):
         if image.shape != images[0].shape:
@@ -42,18 +42,20 @@ def read(
     return np.stack(images), np.array([label for _, label in files], dtype=np.int64)
 
 
+def read_mode(path: Path) -> str:
+    """Pillow's name for the kind of pixels of a picture."""
+    try:
+        with Image.open(path) as picture:
+            return picture.mode
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"{path}: not a picture ({error}); replace or remove it") from None
+
+
 def read_picture(path: Path, mode: str) -> NDArray[np.uint8]:
     """The pixels of a picture, uint8 (h, w, c)."""
     try:
-        pixels = np.asarray(open_picture(path).convert(mode))
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert(mode))
     except (OSError, SyntaxError) as error:
         raise InputError(f"{path}: not a whole picture ({error}); replace or remove it") from None
     return pixels.reshape(*pixels.shape[:2], -1)
-
-
-def open_picture(path: Path) -> Image.Image:
-    """A picture whose pixels are not read yet; the file is closed once they are."""
-    try:
-        return Image.open(path)
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path}: not a picture ({error}); replace or remove it") from None

@@ -55,7 +55,7 @@ def read(
 def _read_labels(path: Path) -> NDArray[np.int64]:
     labels = []
     try:
-        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+        lines = path.read_text(encoding="ascii", errors="replace").rstrip().splitlines()
     except FileNotFoundError:
         raise InputError(f"{path}: missing beside its images; restore it") from None
     for number, line in enumerate(lines, start=1):

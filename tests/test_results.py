@@ -1,0 +1,83 @@
+"""What `make repro` says of the hashes at its end, and what `make setup` does."""
+
+import copy
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from conftest import BIN, ROOT, read_lock, run
+
+from tools.results import compare_locks
+
+LOCK: dict[str, dict[str, Any]] = {
+    "train": {
+        "cmd": "train",
+        "deps": [{"path": "data", "md5": "1"}],
+        "params": {"params.yaml": {"seed": 1}},
+        "outs": [{"path": "model", "md5": "2"}],
+    },
+    "evaluate": {
+        "cmd": "evaluate",
+        "deps": [{"path": "model", "md5": "2"}],
+        "outs": [{"path": "metrics", "md5": "3"}],
+    },
+}
+
+
+def changed(**values: str) -> dict[str, dict[str, Any]]:
+    lock = copy.deepcopy(LOCK)
+    for stage in lock.values():
+        for entry in [*stage["deps"], *stage["outs"]]:
+            entry["md5"] = values.get(entry["path"], entry["md5"])
+    return lock
+
+
+def test_the_same_hashes() -> None:
+    assert compare_locks(LOCK, changed()) == "Every hash is as committed, in all 2 stages."
+
+
+def test_other_hashes_from_the_same_inputs_name_the_first_stage() -> None:
+    said = compare_locks(LOCK, changed(model="x", metrics="y"))
+    assert "from the same inputs: train." in said
+    assert "Another kind of processor" in said
+    assert "follow" in said
+    assert "evaluate" not in said
+
+
+def test_other_hashes_after_an_edit() -> None:
+    assert "after an edit: train." in compare_locks(LOCK, changed(data="x", model="y"))
+    edited = changed(model="x")
+    edited["train"]["params"]["params.yaml"]["seed"] = 2
+    assert "after an edit: train." in compare_locks(LOCK, edited)
+    assert "after an edit: new." in compare_locks(LOCK, LOCK | {"new": LOCK["train"]})
+
+
+def test_make_repro_says_so(project: Path) -> None:
+    (project / ".venv").symlink_to(ROOT / ".venv")
+    output = run("make", "repro", cwd=project).stdout
+    count = len(read_lock(project))
+    assert output.endswith(f"Every hash is as committed, in all {count} stages.\n")
+    assert "| `fashion_mnist-svc`" in output
+
+
+def test_set_up_is_done_again_only_for_another_lock(tmp_path: Path) -> None:
+    shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
+    (tmp_path / "requirements.lock").write_text("a==1\n")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "requirements.lock").write_text("a==1\n")
+    os.utime(tmp_path / "requirements.lock")  # newer, as after a checkout
+    assert run("make", "setup", "PYTHON=false", cwd=tmp_path).stdout == ""
+    (tmp_path / "requirements.lock").write_text("a==2\n")
+    run("make", "setup", "PYTHON=false", cwd=tmp_path, status=2)
+    result = run("make", "setup", "PYTHON=/nowhere/python3", cwd=tmp_path, status=2)
+    assert "/nowhere/python3" in result.stderr
+
+
+def test_the_stages_run_in_the_environment_of_dvc() -> None:
+    line = (ROOT / "tools" / "venv.pth").read_text()
+    environment = "env", "PATH=/usr/bin:/bin"
+    show = "import os; print(os.environ['PATH'])"
+    path = run(*environment, BIN / "python", "-c", show, cwd=ROOT).stdout.strip()
+    assert path == f"{BIN}:/usr/bin:/bin"
+    assert len(line.splitlines()) == 1  # a .pth file runs no more than lines of their own
