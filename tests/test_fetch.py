@@ -1,5 +1,6 @@
 """Downloads from a real server that misbehaves; what is not as pinned is never used."""
 
+import gzip
 import io
 import tarfile
 import threading
@@ -18,6 +19,7 @@ from stages.download import download
 from stages.sources import sheet
 
 CONTENT = bytes(range(256)) * 4000
+WRONG_IDX = gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 7, 7]))  # three bytes of 7
 
 
 class Server(ThreadingHTTPServer):
@@ -33,7 +35,11 @@ class Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range", "all")
         self.server.requests.append(asked)
         fault, times = self.path.strip("/"), len(self.server.requests)
-        if fault == "missing":
+        if fault.endswith(".gz"):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(WRONG_IDX)
+        elif fault == "missing":
             self.send_error(404)
         elif fault == "busy-twice" and times <= 2:
             self.send_error(503)
@@ -128,6 +134,20 @@ def test_wrong_bytes_are_never_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train-images-idx4-ubyte has SHA-256 .*, expected"):
         fetch.write("cifar10", tmp_path / "out", toy_arrays())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_bytes_of_a_server_are_never_used(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"http://127.0.0.1:{server.server_port}"
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte has SHA-256 .* not used"):
+        fetch.fetch(
+            "fashion_mnist", Path("out"), {"server": lambda: fetch.fashion_mnist_upstream(url)}
+        )
+    assert len(server.requests) == 4
+    assert list(fetch.DOWNLOADS.iterdir()) == []
+    assert not Path("out").exists()
 
 
 def test_the_next_source_is_tried_and_all_are_named(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """The README tells the truth."""
 
+import hashlib
 import re
 
+import yaml
 from conftest import ROOT
 
 from tools.results import results_table
@@ -17,7 +19,7 @@ def test_links_and_targets_exist() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"(?:^|`)make ([a-z]+)", README, re.M):
+    for target in re.findall(r"(?:^|`)make ([a-z-]+)", README, re.M):
         assert f"\n{target}: " in makefile, target
 
 
@@ -28,3 +30,18 @@ def test_the_lock_pins_what_pyproject_pins_and_names_no_index() -> None:
     for pin in pins:
         assert re.search(rf"^{re.escape(pin)}\b", lock, re.M), pin
     assert "://" not in lock
+
+
+def test_the_table_of_the_full_data_is_that_of_the_recorded_run() -> None:
+    folder = ROOT / "docs" / "full_data"
+    assert results_table(folder / "metrics") in README
+    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    outs = {out["path"]: out["md5"] for stage in lock.values() for out in stage["outs"]}
+    metrics = sorted(folder.rglob("*.json"))
+    assert len(metrics) == 8
+    for path in metrics:
+        md5 = hashlib.md5(path.read_bytes()).hexdigest()
+        assert outs[path.relative_to(folder).as_posix()] == md5, path
+    for dataset in ("fashion_mnist", "cifar10"):
+        params = lock[f"load@{dataset}"]["params"]["params.yaml"]
+        assert params[f"data.{dataset}"]["path"] == f"data/full/{dataset}"

@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
+from stages import load
 from stages.command import InputError
 from stages.load import find_source
 from stages.sources import csv, idx, pictures
@@ -126,6 +127,13 @@ def test_wrong_csv(tmp_path: Path, name: str) -> None:
     damage(tmp_path)
     with pytest.raises(InputError, match=expected):
         csv.read(tmp_path, "train", CLASSES)
+
+
+def test_another_count_of_labels(tmp_path: Path) -> None:
+    write_csv(tmp_path, IMAGES, LABELS)
+    (tmp_path / LABELS_CSV).write_text("0\n1\n2\n")
+    with pytest.raises(InputError, match="here: 6 images but 3 labels"):
+        load.check("here", csv.read(tmp_path, "train", CLASSES), CLASSES)
 
 
 def write_pictures(folder: Path, mode: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
