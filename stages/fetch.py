@@ -30,36 +30,19 @@ CIFAR10_URL = "https://www.cs.toronto.edu/~kriz"
 
 # Of the files that are written. Fashion-MNIST's are the published ones, decompressed. CIFAR-10 is
 # published in other formats: its arrays, (n, 32, 32, 3) and (n,), behind the header of an IDX file.
-SHA256 = {
-    "fashion_mnist": {
-        "train-images-idx3-ubyte": (
-            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
-        ),
-        "train-labels-idx1-ubyte": (
-            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"
-        ),
-        "t10k-images-idx3-ubyte": (
-            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"
-        ),
-        "t10k-labels-idx1-ubyte": (
-            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"
-        ),
-    },
-    "cifar10": {
-        "train-images-idx4-ubyte": (
-            "51c15db370c309e9aa60cf71f835f2ba0f430ea3653f7512d833c9a8e90e0d65"
-        ),
-        "train-labels-idx1-ubyte": (
-            "1a4c5fb4e1cab2caa8eee134c093de84d620899e907756e71736fb7b0d4ab554"
-        ),
-        "t10k-images-idx4-ubyte": (
-            "fc19aa23c64482c6def2138377986c67b6b3a50f8e8c4c6a759b296dc751fa64"
-        ),
-        "t10k-labels-idx1-ubyte": (
-            "987e01129ceec0098f1e9d9404cff9fa82ad3d15383a61e8ec60ff20ffe6db40"
-        ),
-    },
+FASHION_MNIST_SHA256 = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
+CIFAR10_SHA256 = {
+    "train-images-idx4-ubyte": "51c15db370c309e9aa60cf71f835f2ba0f430ea3653f7512d833c9a8e90e0d65",
+    "train-labels-idx1-ubyte": "1a4c5fb4e1cab2caa8eee134c093de84d620899e907756e71736fb7b0d4ab554",
+    "t10k-images-idx4-ubyte": "fc19aa23c64482c6def2138377986c67b6b3a50f8e8c4c6a759b296dc751fa64",
+    "t10k-labels-idx1-ubyte": "987e01129ceec0098f1e9d9404cff9fa82ad3d15383a61e8ec60ff20ffe6db40",
+}
+SHA256 = {"fashion_mnist": FASHION_MNIST_SHA256, "cifar10": CIFAR10_SHA256}
 
 Arrays = dict[str, NDArray[np.uint8]]  # by the names of the files
 
