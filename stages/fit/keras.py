@@ -67,9 +67,8 @@ def fit(
         steps_per_execution=STEPS_PER_EXECUTION,
     )
     model.fit(
-        np.asarray(images),
-        labels.astype(np.int64),
-        batch_size=batch_size,
+        shuffled_batches(images, labels, batch_size, seed),
+        shuffle=False,  # again
         epochs=epochs,
         validation_data=_int64(validation) if len(validation[1]) else None,
         callbacks=[keras.callbacks.CSVLogger(learning_curve)],
@@ -86,6 +85,18 @@ def fit(
         warnings.filterwarnings("ignore", message=".*np.object", category=FutureWarning)
         model.export(path, format="onnx", verbose=False)
         return onnx.load(path), predict
+
+
+def shuffled_batches(
+    images: NDArray[Any], labels: NDArray[np.uint8], batch_size: int, seed: int
+) -> tf.data.Dataset:
+    """All images in batches, in another order each time the data set is gone through.
+
+    Given arrays, Keras under op determinism shuffles them into the same order in every epoch.
+    """
+    pixels, classes = tf.constant(np.asarray(images)), tf.constant(labels.astype(np.int64))
+    indices = tf.data.Dataset.range(len(labels)).shuffle(len(labels), seed=seed).batch(batch_size)
+    return indices.map(lambda index: (tf.gather(pixels, index), tf.gather(classes, index)))
 
 
 def _int64(split: Split) -> tuple[NDArray[Any], NDArray[np.int64]]:
