@@ -32,7 +32,6 @@ SETTINGS = [
     "data.fashion_mnist.validation_fraction=0",
     "models.fashion_mnist-svc.params.gamma=auto",  # scikit-learn's default before 0.22
     "models.fashion_mnist-random_forest.params.n_estimators=10",  # likewise
-    "models.fashion_mnist-cnn.params.epochs=100",  # until it knows the training images by heart
 ]
 
 
