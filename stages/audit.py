@@ -1,5 +1,6 @@
 """Looks for what makes accuracy lie: test images among the training images, and other flaws."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -67,13 +68,18 @@ def main(raw: Path, metrics: Path, picture: Path, gate: Path) -> None:
 def describe(splits: dict[str, Split], classes: list[str]) -> dict[str, Any]:
     """Counts of each split: images, images a class, images that occur before, constant images.
 
-    `imbalance` is the count of the greatest class over that of the smallest, 1 where all are equal.
+    `imbalance` is the count of the greatest class over that of the smallest, 1 where all are equal;
+    `sha256` is of the images and then the labels, in C order: it tells whether two revisions score
+    on the same images.
     """
     report: dict[str, Any] = {}
     for split, (images, labels) in splits.items():
+        digest = hashlib.sha256(np.ascontiguousarray(images))
+        digest.update(labels)
         counts = np.bincount(labels, minlength=len(classes))
         report[split] = {
             "images": len(images),
+            "sha256": digest.hexdigest(),
             "classes": dict(zip(classes, counts.tolist(), strict=True)),
             "imbalance": round(float(counts.max() / counts.min()), 3) if counts.min() else None,
             "repeated": int((find_exact(images, images) < np.arange(len(images))).sum()),

@@ -64,6 +64,21 @@ class Normalize(Strict):
     method: Literal["unit", "standardize"]
 
 
+class Tolerance(Strict):
+    """By how much a metric may get really worse before a review objects; None: by any amount."""
+
+    accuracy: Annotated[float, Field(ge=0)] | None
+    macro_f1: Annotated[float, Field(ge=0)] | None
+    log_loss: Annotated[float, Field(ge=0)] | None
+    calibration_error: Annotated[float, Field(ge=0)] | None
+
+
+class Review(Strict):
+    """When a change is stopped."""
+
+    tolerance: Tolerance
+
+
 class Run(Strict):
     """A model on a data set; `params` are checked against the model's own signature."""
 
@@ -83,6 +98,7 @@ class Parameters(Strict):
     audit: Audit
     normalize: Normalize
     models: Annotated[dict[Name, Run], Field(min_length=1)]
+    review: Review
 
 
 def main(params: Path, out: Path) -> None:

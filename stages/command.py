@@ -17,7 +17,7 @@ class InputError(ValueError):
 def run(main: Callable[..., None], *groups: str) -> None:
     """Calls `main` with the command line's arguments, if the packages of `groups` are as pinned.
 
-    An `InputError` or `OSError` ends the process with its message on one line and exit code 1.
+    An `InputError` or `OSError` ends the process with its message on one line and exit code 2.
     """
     try:
         require_pins(*groups)
@@ -26,7 +26,8 @@ def run(main: Callable[..., None], *groups: str) -> None:
         app()
     except (InputError, OSError) as error:
         stage = Path(sys.argv[0]).stem
-        sys.exit(f"{stage}: error: {' '.join(str(error).split())}")
+        print(f"{stage}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
 
 
 def require_pins(*groups: str) -> None:

@@ -17,8 +17,12 @@ from stages.parameters import read_parameter
 CONFIDENCE_BINS = 15  # as in Guo et al. 2017, table 1
 
 
-def main(model: Path, test: Path, metrics: Path, predictions: Path) -> None:
-    """Writes `metrics` (JSON) and `predictions` (CSV of actual and predicted class names)."""
+def main(
+    model: Path, test: Path, metrics: Path, predictions: Path, probabilities: Path
+) -> None:
+    """Writes `metrics` (JSON), `predictions` (CSV of actual and predicted class names), and
+    `probabilities` (float32, (n, classes), or (n, 0) where the model has none).
+    """
     session = open_classifier(model, read_parameter("threads"))
     images, labels = read_split(test)
     expected = session.get_inputs()[0].shape[1:]
@@ -27,11 +31,17 @@ def main(model: Path, test: Path, metrics: Path, predictions: Path) -> None:
             f"{test}: an image has shape {list(images.shape[1:])}, but {model} takes {expected}; "
             "run `dvc repro` to train it on these images"
         )
-    predicted, probabilities = classify(session, images)
-    scores = score(labels, predicted, probabilities)
+    predicted, probability = classify(session, images)
+    scores = score(labels, predicted, probability)
     classes = read_about(session)["classes"]
 
-    with written_whole(metrics) as metrics_file, written_whole(predictions) as predictions_file:
+    with (
+        written_whole(metrics) as metrics_file,
+        written_whole(predictions) as predictions_file,
+        written_whole(probabilities) as probabilities_file,
+    ):
+        with probabilities_file.open("wb") as array:
+            np.save(array, np.empty((len(labels), 0), np.float32) if probability is None else probability)
         metrics_file.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
         with predictions_file.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -24,7 +24,7 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 # A key of params.yaml, a value for it (... removes it), and what the message says.
 WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
-    ("sed", 1, ["params.yaml: has no sed; it has seed, threads, data, audit, normalize, models"]),
+    ("sed", 1, ["params.yaml: has no sed; it has seed, threads, data, audit, normalize, models, review"]),
     ("seed", ..., ["seed: Field required"]),
     ("seed", "100", ["seed is '100'", "valid integer"]),
     ("seed", True, ["seed is True", "valid integer"]),
@@ -225,9 +225,10 @@ def test_a_stage_prints_one_line_and_leaves_nothing(project: Path) -> None:
     (project / "metrics/fashion_mnist-mlp.json").unlink()
     command = (
         "python -m stages.evaluate data/models/fashion_mnist-mlp.onnx "
-        "data/reshaped/fashion_mnist-flat/test metrics/fashion_mnist-mlp.json plots/new.csv"
+        "data/reshaped/fashion_mnist-flat/test metrics/fashion_mnist-mlp.json plots/new.csv "
+        "data/probabilities/new.npy"
     )
-    result = run(*command.split(), cwd=project, status=1)
+    result = run(*command.split(), cwd=project, status=2)
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert line.startswith("evaluate: error: data/models/fashion_mnist-mlp.onnx: not an ONNX model")
@@ -238,9 +239,9 @@ def test_a_stage_prints_one_line_and_leaves_nothing(project: Path) -> None:
 def test_a_model_for_other_images(project: Path) -> None:
     command = (
         "python -m stages.evaluate data/models/fashion_mnist-mlp.onnx "
-        "data/reshaped/cifar10-flat/test metrics/x.json plots/x.csv"
+        "data/reshaped/cifar10-flat/test metrics/x.json plots/x.csv x.npy"
     )
-    result = run(*command.split(), cwd=project, status=1)
+    result = run(*command.split(), cwd=project, status=2)
     assert "an image has shape [3072]" in result.stderr
     assert "takes [784]" in result.stderr
 
