@@ -74,8 +74,8 @@ def describe(splits: dict[str, Split], classes: list[str]) -> dict[str, Any]:
     """
     report: dict[str, Any] = {}
     for split, (images, labels) in splits.items():
-        digest = hashlib.sha256(np.ascontiguousarray(images))
-        digest.update(labels)
+        digest = hashlib.sha256(np.ascontiguousarray(images).data)
+        digest.update(np.ascontiguousarray(labels).data)
         counts = np.bincount(labels, minlength=len(classes))
         report[split] = {
             "images": len(images),

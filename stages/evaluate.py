@@ -17,9 +17,7 @@ from stages.parameters import read_parameter
 CONFIDENCE_BINS = 15  # as in Guo et al. 2017, table 1
 
 
-def main(
-    model: Path, test: Path, metrics: Path, predictions: Path, probabilities: Path
-) -> None:
+def main(model: Path, test: Path, metrics: Path, predictions: Path, probabilities: Path) -> None:
     """Writes `metrics` (JSON), `predictions` (CSV of actual and predicted class names), and
     `probabilities` (float32, (n, classes), or (n, 0) where the model has none).
     """
@@ -41,7 +39,10 @@ def main(
         written_whole(probabilities) as probabilities_file,
     ):
         with probabilities_file.open("wb") as array:
-            np.save(array, np.empty((len(labels), 0), np.float32) if probability is None else probability)
+            np.save(
+                array,
+                np.empty((len(labels), 0), np.float32) if probability is None else probability,
+            )
         metrics_file.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
         with predictions_file.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")

@@ -24,7 +24,11 @@ PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 # A key of params.yaml, a value for it (... removes it), and what the message says.
 WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
-    ("sed", 1, ["params.yaml: has no sed; it has seed, threads, data, audit, normalize, models, review"]),
+    (
+        "sed",
+        1,
+        ["params.yaml: has no sed; it has seed, threads, data, audit, normalize, models, review"],
+    ),
     ("seed", ..., ["seed: Field required"]),
     ("seed", "100", ["seed is '100'", "valid integer"]),
     ("seed", True, ["seed is True", "valid integer"]),

@@ -1,0 +1,135 @@
+"""Whether two models differ on the same test images by more than chance."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, bootstrap, permutation_test
+from statsmodels.stats.multitest import multipletests
+
+from stages.evaluate import calibration_error, log_loss, macro_f1
+
+LEVEL = 0.05  # what counts as real; the intervals are at 1 - LEVEL
+RESAMPLES = 1999
+
+# Each takes labels (n,), predicted (n,) and probabilities (n, classes).
+METRICS: dict[str, Callable[..., float]] = {
+    "accuracy": lambda labels, predicted, _: float(np.mean(labels == predicted)),
+    "macro_f1": lambda labels, predicted, _: macro_f1(labels, predicted),
+    "log_loss": lambda labels, _, probabilities: log_loss(labels, probabilities),
+    "calibration_error": lambda labels, predicted, probabilities: calibration_error(
+        labels == predicted, probabilities
+    ),
+}
+NEED_PROBABILITIES = ("log_loss", "calibration_error")
+LESS_IS_BETTER = ("log_loss", "calibration_error")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model said about n images: `predicted` (n,), `probabilities` (n, classes or 0)."""
+
+    predicted: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A metric of two models on the same images; the interval is of `after - before`, at 95%.
+
+    `lost` images were right before and are wrong after, `gained` ones the other way round.
+    """
+
+    before: float
+    after: float
+    low: float
+    high: float
+    p: float
+    lost: int
+    gained: int
+
+
+def compare_accuracy(right_before: NDArray[np.bool_], right_after: NDArray[np.bool_]) -> Difference:
+    """The exact McNemar test: both arrays (n,) tell which of the same images were right.
+
+    Without a difference, an image that only one model gets right is as likely to be the one's as
+    the other's: the count of `gained` among these discordant images is binomial, with 1/2
+    (McNemar 1947). The interval of the difference is that of this share, by Clopper and Pearson,
+    times the discordant images in all images (Armitage and Berry 1994, paired proportions). So it
+    leaves out 0 exactly where p is below 5%.
+    """
+    gained = int(np.sum(~right_before & right_after))
+    lost = int(np.sum(right_before & ~right_after))
+    low = high = 0.0
+    p = 1.0
+    if gained + lost:
+        test = binomtest(gained, gained + lost)
+        interval = test.proportion_ci(1 - LEVEL, method="exact")
+        scale = (gained + lost) / len(right_before)
+        low, high = ((2 * share - 1) * scale for share in (interval.low, interval.high))
+        p = test.pvalue
+    before, after = float(right_before.mean()), float(right_after.mean())
+    return Difference(before, after, float(low), float(high), float(p), lost, gained)
+
+
+def compare_metric(
+    name: str, labels: NDArray[np.int64], before: Answers, after: Answers
+) -> Difference:
+    """A metric of `METRICS` for two models on the same images, whose labels are (n,).
+
+    Accuracy by `compare_accuracy`. The others by the permutation test of paired samples, where
+    without a difference each image's two answers may be swapped, and an interval by the
+    percentile bootstrap over images.
+    """
+    metric = METRICS[name]
+    exact = compare_accuracy(before.predicted == labels, after.predicted == labels)
+    if name == "accuracy":
+        return exact
+
+    def score(models: NDArray[np.int64]) -> float:  # (n,): 0 or 1, whose answer to each image
+        of_after = models.astype(bool)
+        return metric(
+            labels,
+            np.where(of_after, after.predicted, before.predicted),
+            np.where(of_after[:, None], after.probabilities, before.probabilities),
+        )
+
+    def gain(images: NDArray[np.int64]) -> float:
+        old, new = (
+            metric(labels[images], model.predicted[images], model.probabilities[images])
+            for model in (before, after)
+        )
+        return new - old
+
+    ones = np.ones(len(labels), dtype=np.int64)
+    test = permutation_test(
+        (0 * ones, ones),
+        lambda x, y: score(y) - score(x),
+        permutation_type="samples",
+        vectorized=False,
+        n_resamples=RESAMPLES,
+        rng=np.random.default_rng(0),
+    )
+    interval = bootstrap(
+        (np.arange(len(labels)),),
+        gain,
+        vectorized=False,
+        n_resamples=RESAMPLES,
+        confidence_level=1 - LEVEL,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    low, high = float(interval.low), float(interval.high)
+    return Difference(
+        score(0 * ones), score(ones), low, high, float(test.pvalue), exact.lost, exact.gained
+    )
+
+
+def correct(p_values: list[float]) -> list[float]:
+    """P values corrected for their number by Holm's method (Holm 1979).
+
+    The chance that any of them falls below a level where there is no difference at all is no
+    greater than that level.
+    """
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []

@@ -1,0 +1,44 @@
+"""The pictures of a review: before beside after."""
+
+from pathlib import Path
+
+from tools.revision import Revision
+
+
+def show_pictures(before: Revision, after: Revision, folder: Path, url: str) -> str:
+    """A Markdown table for every picture under plots/ that changed.
+
+    Without `url` the pictures are copied into `folder`/before and `folder`/after; else they are
+    linked as `url`/COMMIT/PATH, and of the workspace, which has no commit, they are copied.
+    """
+    old, new = (read_pictures(revision) for revision in (before, after))
+    tables = []
+    for path in sorted(old.keys() | new.keys()):
+        if old.get(path) == new.get(path):
+            continue
+        cells = []
+        for name, revision, pictures in (("before", before, old), ("after", after, new)):
+            if path not in pictures:
+                cells.append("none")
+                continue
+            if url and revision.commit:
+                link = f"{url}/{revision.commit}/{path}"
+            else:
+                link = f"{name}/{path}"
+                (folder / link).parent.mkdir(parents=True, exist_ok=True)
+                (folder / link).write_bytes(pictures[path])
+            cells.append(f"![{path} {name}]({link})")
+        tables.append(
+            f"<details><summary>{path}</summary>\n\n| before | after |\n| --- | --- |\n"
+            f"| {' | '.join(cells)} |\n\n</details>"
+        )
+    return "\n\n".join(tables)
+
+
+def read_pictures(revision: Revision) -> dict[str, bytes]:
+    """The bytes of every picture under plots/, by its path."""
+    return {
+        path: revision.files.read_bytes(path)
+        for path in revision.files.find("plots")
+        if path.endswith(".png")
+    }

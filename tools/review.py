@@ -1,0 +1,76 @@
+"""Reviews what a change did to every run, and whether it is more than noise.
+
+.venv/bin/python -m tools.review BASE [HEAD]
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dvc.repo import Repo
+
+from stages.command import run
+from stages.files import written_whole
+from tools.pictures import show_pictures
+from tools.report import render
+from tools.revision import open_revision
+from tools.verdicts import judge_all, object_to
+
+GOT_WORSE = 3  # the exit code
+
+
+def main(
+    base: Annotated[str, typer.Argument(help="branch, tag, commit or experiment to compare with")],
+    head: Annotated[str, typer.Argument(help="likewise; left out: the workspace")] = "",
+    out: Annotated[Path, typer.Option(help="folder of the report and its pictures")] = Path(
+        "review"
+    ),
+    pictures_url: Annotated[
+        str, typer.Option(help="links to pictures become URL/COMMIT/PATH; left out: copied to OUT")
+    ] = "",
+) -> None:
+    """Prints a Markdown report of HEAD against BASE, and writes it to OUT/report.md.
+
+    Exits with 3 if a run got really worse by more than `review.tolerance` in params.yaml allows,
+    and with 2 if BASE or HEAD cannot be read.
+    """
+    with open_revision(base) as before, open_revision(head) as after:
+        tolerance = after.parameters.get("review", {}).get("tolerance", {})
+        metrics = ["accuracy", *(name for name in tolerance if tolerance[name] is not None)]
+        verdicts = judge_all(before, after, list(dict.fromkeys(metrics)))
+        objections = list(object_to(verdicts, tolerance))
+        warnings = [] if head else find_stale()
+        with written_whole(out) as folder:
+            folder.mkdir()
+            pictures = show_pictures(before, after, folder, pictures_url)
+            report = render(before, after, verdicts, objections, warnings, pictures)
+            (folder / "report.md").write_text(report, encoding="utf-8")
+    typer.echo(report)
+    typer.echo(f"The same with pictures: {out}/report.md", err=True)
+    if objections:
+        typer.echo("\n".join(f"review: {line}" for line in objections), err=True)
+        raise typer.Exit(GOT_WORSE)
+
+
+def find_stale() -> list[str]:
+    """A warning if an edit in the workspace has not been reproduced; what is missing is no edit."""
+    with Repo() as repo:
+        status = repo.status(targets=["dvc.yaml"])
+    stale = [
+        name
+        for name, changes in status.items()
+        for change in changes
+        if isinstance(change, str)
+        or any(
+            state != "deleted"
+            for states in change.values()
+            for state in (states.values() if isinstance(states, dict) else [states])
+        )
+    ]
+    if not stale:
+        return []
+    return [f"`dvc repro` has not run since an edit of what {', '.join(dict.fromkeys(stale))} read"]
+
+
+if __name__ == "__main__":
+    run(main, "pipeline")

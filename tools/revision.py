@@ -1,0 +1,161 @@
+"""A revision of the pipeline: a commit, an experiment or the workspace, read without a checkout."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import yaml
+from dvc.api import DVCFileSystem
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.scm import RevError, SCMError, resolve_rev
+from numpy.typing import NDArray
+from ruamel.yaml import YAML
+
+from stages.command import InputError
+from tools.locks import Stages
+from tools.paired import Answers
+
+NOISE = "docs/noise/{run}.json"  # what `make noise` measured
+
+
+@dataclass(frozen=True)
+class Revision:
+    """Its name for people, its commit (empty: the workspace), parameters and dvc.lock."""
+
+    name: str
+    commit: str
+    files: DVCFileSystem
+    parameters: dict[str, Any]
+    stages: Stages
+
+    @property
+    def runs(self) -> dict[str, Any]:
+        """The runs of params.yaml."""
+        return self.parameters["models"]
+
+
+@contextmanager
+def open_revision(name: str) -> Iterator[Revision]:
+    """Opens a branch, tag, commit or experiment; the workspace where `name` is empty.
+
+    Raises:
+        InputError: there is no such revision, or it holds no pipeline that has run.
+    """
+    commit = find_commit(name) if name else ""
+    files = DVCFileSystem(rev=commit or None)
+    title = name or "the workspace"
+    if commit and not commit.startswith(name):
+        title = f"{name} ({commit[:7]})"
+    try:
+        missing = [path for path in ("params.yaml", "dvc.lock") if not files.isfile(path)]
+        if missing:
+            raise InputError(f"{title} has no {missing[0]}: say a revision where `dvc repro` ran")
+        parameters = YAML(typ="safe", pure=True).load(files.read_text("params.yaml"))
+        stages = yaml.load(files.read_text("dvc.lock"), yaml.CSafeLoader)["stages"]
+        yield Revision(title, commit, files, parameters, stages)
+    finally:
+        files.close()
+
+
+def find_commit(name: str) -> str:
+    """The full hash of the commit that a branch, tag, experiment or short hash names."""
+    with Repo() as repo:
+        try:
+            return resolve_rev(repo.scm, name)
+        except (RevError, SCMError):
+            raise InputError(
+                f"{name} is no revision of this repository: say a branch, a tag, a commit or an "
+                "experiment (`git branch -a`, `dvc exp list --all`; a branch that only the "
+                f"server has is origin/{name})"
+            ) from None
+
+
+def classes_of(revision: Revision, run: str) -> list[str]:
+    """The class names of a run's data set, in the order of its labels."""
+    classes: list[str] = revision.parameters["data"][revision.runs[run]["dataset"]]["classes"]
+    return classes
+
+
+def recipe_of(revision: Revision, run: str) -> dict[str, Any]:
+    """All parameters, but for the seed, that a run's training depends on."""
+    parameters = revision.parameters
+    block = parameters["models"][run]
+    data = parameters["data"][block["dataset"]]
+    return {"model": block, "data": data, "normalize": parameters["normalize"]}
+
+
+def read_noise(revision: Revision, run: str) -> dict[str, Any] | None:
+    """`recipe`, `seeds` and `accuracy` of a run as measured before, if it was."""
+    path = NOISE.format(run=run)
+    return json.loads(read_text(revision, path)) if revision.files.isfile(path) else None
+
+
+def read_scores(revision: Revision, run: str) -> dict[str, float]:
+    """The metrics of a run."""
+    scores: dict[str, float] = json.loads(read_text(revision, f"metrics/{run}.json"))
+    return scores
+
+
+def read_audit(revision: Revision, dataset: str) -> dict[str, Any]:
+    """What the audit found: for each split `images`, `sha256`, `classes` and more."""
+    audit: dict[str, Any] = json.loads(read_text(revision, f"metrics/audit/{dataset}.json"))
+    return audit
+
+
+def read_answers(revision: Revision, run: str) -> tuple[NDArray[np.int64], Answers]:
+    """The labels of the test images, (n,), and what the run's model said of them.
+
+    The probabilities have no columns where the model has none.
+
+    Raises:
+        InputError: the predictions are not there, or their classes are not those of params.yaml.
+    """
+    number = {name: label for label, name in enumerate(classes_of(revision, run))}
+    path = f"plots/{run}/predictions.csv"
+    rows = csv.DictReader(io.StringIO(read_text(revision, path), newline=""))
+    try:
+        pairs = [(number[row["actual"]], number[row["predicted"]]) for row in rows]
+    except KeyError as name:
+        raise InputError(
+            f"{revision.name}: {path} has the class {name}, which params.yaml does not name; "
+            "it was not reproduced after an edit: run `dvc repro`"
+        ) from None
+    labels, predicted = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return labels, Answers(predicted, np.empty((len(labels), 0), dtype=np.float32))
+
+
+def read_probabilities(revision: Revision, run: str) -> NDArray[np.float32]:
+    """(n, classes), or (n, 0) where the model has none; from the workspace, DVC's cache or remote.
+
+    Raises:
+        InputError: they are in none of these.
+    """
+    path = f"data/probabilities/{run}.npy"
+    try:
+        return np.load(io.BytesIO(revision.files.read_bytes(path)), allow_pickle=False)
+    except (FileNotFoundError, DvcException):
+        raise InputError(
+            f"{revision.name}: {path} is not in DVC's cache; `dvc fetch` gets it, or `dvc repro` "
+            "makes it"
+        ) from None
+
+
+def read_text(revision: Revision, path: str) -> str:
+    """The text of a file that is in git.
+
+    Raises:
+        InputError: it is not there.
+    """
+    try:
+        text: str = revision.files.read_text(path, encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(
+            f"{revision.name} has no {path}; run `dvc repro` there, and commit"
+        ) from None
+    return text

@@ -1,0 +1,188 @@
+"""What became of each run between two revisions, and what of it is more than chance."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.command import InputError
+from tools.paired import (
+    LESS_IS_BETTER,
+    LEVEL,
+    NEED_PROBABILITIES,
+    Answers,
+    Difference,
+    compare_accuracy,
+    compare_metric,
+    correct,
+)
+from tools.revision import (
+    Revision,
+    classes_of,
+    read_answers,
+    read_audit,
+    read_probabilities,
+)
+
+BETTER, WORSE, NO_REAL_CHANGE = "better", "worse", "no real change"
+NOT_COMPARABLE = "not comparable"
+SAME, ADDED, REMOVED = "the same predictions", "new", "removed"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a run: one of the words above, and why if it is not comparable.
+
+    `metrics` holds the differences by the metric's name, `classes` those of the accuracy on the
+    test images of each class; the p values of both are corrected.
+    """
+
+    run: str
+    word: str
+    reason: str = ""
+    metrics: dict[str, Difference] = field(default_factory=dict)
+    classes: dict[str, Difference] = field(default_factory=dict)
+
+
+def judge_all(before: Revision, after: Revision, metrics: list[str]) -> list[Verdict]:
+    """The verdict on every run of either revision, those that are no more at the end.
+
+    P values are corrected over the runs whose predictions changed: each metric's, and those of all
+    classes of these runs.
+    """
+    names = [*after.runs, *(name for name in before.runs if name not in after.runs)]
+    verdicts = [judge(name, before, after, metrics) for name in names]
+    for kind in ("metrics", "classes"):
+        verdicts = correct_over_runs(verdicts, kind)
+    return [
+        replace(verdict, word=judge_difference("accuracy", verdict.metrics["accuracy"]))
+        if verdict.metrics
+        else verdict
+        for verdict in verdicts
+    ]
+
+
+def judge(run: str, before: Revision, after: Revision, metrics: list[str]) -> Verdict:
+    """The verdict on one run, its p values not yet corrected."""
+    if run not in before.runs:
+        return Verdict(run, ADDED)
+    if run not in after.runs:
+        return Verdict(run, REMOVED)
+    try:
+        require_same_test_images(run, before, after)
+        labels, old = read_answers(before, run)
+        labels_after, new = read_answers(after, run)
+        if not np.array_equal(labels, labels_after):
+            raise InputError("the predictions are of test images with other labels")
+        if "log_loss" in metrics or "calibration_error" in metrics:
+            old = Answers(old.predicted, read_probabilities(before, run))
+            new = Answers(new.predicted, read_probabilities(after, run))
+    except InputError as error:
+        return Verdict(run, NOT_COMPARABLE, str(error))
+    if np.array_equal(old.predicted, new.predicted) and np.array_equal(
+        old.probabilities, new.probabilities
+    ):
+        return Verdict(run, SAME)
+    return Verdict(
+        run,
+        NO_REAL_CHANGE,
+        metrics={
+            name: compare_metric(name, labels, old, new)
+            for name in metrics
+            if name not in NEED_PROBABILITIES or (old.probabilities.size and new.probabilities.size)
+        },
+        classes=compare_classes(labels, old, new, classes_of(after, run)),
+    )
+
+
+def require_same_test_images(run: str, before: Revision, after: Revision) -> None:
+    """Raises an InputError, with the reason, if the two were scored on different test images.
+
+    The hash in dvc.lock of what `evaluate` read decides if it is the same; where it differs, the
+    pixels may still be the same before normalization, which the audit's hashes tell.
+    """
+    old, new = (revision.runs[run]["dataset"] for revision in (before, after))
+    if old != new:
+        raise InputError(f"data set {old} before, {new} after")
+    read = [
+        [
+            dep["md5"]
+            for dep in revision.stages.get(f"evaluate@{run}", {}).get("deps", [])
+            if dep["path"].endswith("/test")
+        ]
+        for revision in (before, after)
+    ]
+    if read[0] and read[0] == read[1]:
+        return
+    tests = [read_audit(revision, old)["test"] for revision in (before, after)]
+    for revision, test in zip((before, after), tests, strict=True):
+        if "sha256" not in test:
+            raise InputError(f"{revision.name} did not record which test images it scored")
+    if tests[0]["sha256"] != tests[1]["sha256"]:
+        raise InputError(
+            f"other test images: {tests[0]['images']:,} ({tests[0]['sha256'][:8]}) before, "
+            f"{tests[1]['images']:,} ({tests[1]['sha256'][:8]}) after"
+        )
+
+
+def compare_classes(
+    labels: NDArray[np.int64], before: Answers, after: Answers, classes: list[str]
+) -> dict[str, Difference]:
+    """For each class that has test images, the accuracy on them, before and after."""
+    differences = {}
+    for label, name in enumerate(classes):
+        chosen = labels == label
+        if chosen.any():
+            right = [answers.predicted[chosen] == label for answers in (before, after)]
+            differences[name] = compare_accuracy(*right)
+    return differences
+
+
+def correct_over_runs(verdicts: list[Verdict], kind: str) -> list[Verdict]:
+    """The verdicts with the p values of their `kind`, "metrics" or "classes", corrected.
+
+    Each metric is a family of its own, one p value a run; all classes of all runs are one family.
+    """
+    families: dict[str, list[tuple[int, str]]] = {}
+    for number, verdict in enumerate(verdicts):
+        for name in getattr(verdict, kind):
+            families.setdefault(name if kind == "metrics" else "", []).append((number, name))
+    corrected: list[dict[str, Difference]] = [{} for _ in verdicts]
+    for members in families.values():
+        found = [getattr(verdicts[number], kind)[name] for number, name in members]
+        p_values = correct([difference.p for difference in found])
+        for (number, name), difference, p in zip(members, found, p_values, strict=True):
+            corrected[number][name] = replace(difference, p=p)
+    return [
+        replace(verdict, metrics=new) if kind == "metrics" else replace(verdict, classes=new)
+        for verdict, new in zip(verdicts, corrected, strict=True)
+    ]
+
+
+def judge_difference(metric: str, difference: Difference) -> str:
+    """BETTER, WORSE or NO_REAL_CHANGE, by a p value that is already corrected."""
+    gain = difference.after - difference.before
+    if difference.p >= LEVEL or gain == 0:
+        return NO_REAL_CHANGE
+    return BETTER if (gain > 0) != (metric in LESS_IS_BETTER) else WORSE
+
+
+def object_to(verdicts: list[Verdict], tolerance: dict[str, float | None]) -> Iterator[str]:
+    """A line for each metric of a run that got really worse by more than its tolerance.
+
+    A tolerance of None accepts any loss.
+    """
+    for verdict in verdicts:
+        for metric, difference in verdict.metrics.items():
+            allowed = tolerance.get(metric)
+            loss = abs(difference.after - difference.before)
+            if (
+                allowed is not None
+                and judge_difference(metric, difference) == WORSE
+                and loss > allowed
+            ):
+                yield (
+                    f"{verdict.run}: {metric} got really worse, by {loss:.4f}; "
+                    f"review.tolerance.{metric} in params.yaml allows {allowed}"
+                )
