@@ -67,7 +67,7 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def show(values: dict[str, Any], name: str) -> str:
-    """A value as in YAML; a dash for null and for none, which DVC's own diff does not tell apart."""
+    """A value as in YAML; a dash for null and for none, which DVC does not tell apart."""
     value = values.get(name)
     if isinstance(value, bool):
         return str(value).lower()

@@ -197,14 +197,16 @@ def describe_stages(before: Revision, after: Revision) -> str:
     alike: dict[tuple[str, str], list[str]] = {}
     for name, reasons in explain(before.stages, after.stages).items():
         same = before.stages.get(name, {}).get("outs") == after.stages[name].get("outs")
-        why = ", ".join(reasons) or "**nothing that it declares**"
+        why = ", ".join(reasons) or "nothing that it declares"
         alike.setdefault((why, "the same" if same else "other"), []).append(f"`{name}`")
-    rows = [[", ".join(names), *key] for key, names in alike.items()]
-    lines = [fold(markdown(rows, ["stages", "because of", "outputs"]), len(rows))]
+    lines = [
+        f"- {', '.join(names)}: {outputs} outputs, because of {why}"
+        for (why, outputs), names in alike.items()
+    ]
     gone = [f"`{name}`" for name in before.stages if name not in after.stages]
     if gone:
-        lines.append(f"No more there: {', '.join(gone)}.")
-    return "\n\n".join(line for line in lines if line)
+        lines.append(f"- {', '.join(gone)}: no more there")
+    return "\n".join(lines)
 
 
 def describe_classes(verdicts: list[Verdict]) -> str:
