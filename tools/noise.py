@@ -16,7 +16,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from dvc.api import metrics_show
 from dvc.repo import Repo
 from scipy.stats import ttest_rel
 from tabulate import tabulate
@@ -91,11 +90,12 @@ def measure(revision: str, name: str, seeds: int, jobs: int) -> dict[str, Any]:
     with clone_of(revision) as folder:
         tasks = queue(folder, name, numbers)
         work_off(folder, tasks, jobs)
-        path = f"metrics/{name}.json"
-        scores = [
-            metrics_show(path, repo=str(folder), rev=f"noise-{name}-seed{seed}") for seed in numbers
+        commits = [find_commit(experiment, folder) for experiment in tasks.values()]
+        metrics = [
+            json.loads(call(folder, "git", "show", f"{commit}:metrics/{name}.json"))
+            for commit in commits
         ]
-    return {"recipe": recipe, "seeds": numbers, "accuracy": [one["accuracy"] for one in scores]}
+    return {"recipe": recipe, "seeds": numbers, "accuracy": [one["accuracy"] for one in metrics]}
 
 
 @contextmanager
@@ -131,8 +131,10 @@ def queue(folder: Path, name: str, seeds: list[int]) -> dict[str, str]:
     for seed, experiment in zip(seeds, names, strict=True):
         command = ["dvc", "exp", "run", "--queue", "--name", experiment]
         call(folder, *command, "--set-param", f"seed={seed}", f"evaluate@{name}")
+    waiting = [task for task in read_tasks(folder) if task["status"] in UNFINISHED]
     return {
-        task["rev"]: task["name"] for task in read_tasks(folder) if task["status"] in UNFINISHED
+        task["rev"]: task["name"]
+        for task in sorted(waiting, key=lambda task: names.index(task["name"]))
     }
 
 
@@ -142,20 +144,23 @@ def work_off(folder: Path, tasks: dict[str, str], jobs: int) -> None:
     Raises:
         InputError: an experiment failed; the message tells how to read its log.
     """
-    call(folder, "dvc", "queue", "start", "--jobs", str(jobs))
+    # Its output is not captured: the workers inherit it, and would be waited for.
+    start = [str(Path(sys.executable).with_name("dvc")), "queue", "start", "--jobs", str(jobs)]
+    subprocess.run(start, cwd=folder, stdout=subprocess.DEVNULL, check=True)
     try:
         with tqdm(total=len(tasks), desc="experiments", unit="seed") as bar:
             while bar.n < len(tasks):
                 time.sleep(POLL)
                 states = {task["rev"]: task["status"] for task in read_tasks(folder)}
                 for task, name in tasks.items():
-                    if states.get(task, "Success") == "Failed":
+                    if states.get(task) == "Failed":
                         log = call(folder, "dvc", "queue", "logs", task)
                         raise InputError(f"{name} failed: {' '.join(log.splitlines()[-5:])}")
-                done = sum(states.get(task, "Success") == "Success" for task in tasks)
+                done = sum(states.get(task) == "Success" for task in tasks)
                 bar.update(done - bar.n)
     except (KeyboardInterrupt, InputError):
         call(folder, "dvc", "queue", "stop", "--kill")
+        call(folder, "dvc", "queue", "remove", "--queued")
         raise
 
 

@@ -67,7 +67,7 @@ def conclude(
         details = ["every run predicts the same as before"]
     lines = [
         f"**{overall.capitalize()}** ({'; '.join(details)})",
-        f"{after.name[0].upper()}{after.name[1:]} compared with {before.name}.",
+        f"Compared: {after.name} with {before.name}.",
         *(f"**{line}**" for line in (*warnings, *objections)),
     ]
     return "\n\n".join(lines)

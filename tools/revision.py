@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,12 @@ def open_revision(name: str) -> Iterator[Revision]:
         files.close()
 
 
-def find_commit(name: str) -> str:
-    """The full hash of the commit that a branch, tag, experiment or short hash names."""
-    with Repo() as repo:
+def find_commit(name: str, folder: Path | None = None) -> str:
+    """The full hash of the commit that a branch, tag, experiment or short hash names.
+
+    In the repository at `folder`, or the one of the current folder.
+    """
+    with Repo(str(folder) if folder else None) as repo:
         try:
             return resolve_rev(repo.scm, name)
         except (RevError, SCMError):
