@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -24,6 +25,10 @@ ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "A",
     "GIT_COMMITTER_EMAIL": "a@example.org",
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden anew")
 
 
 def run(
@@ -59,20 +64,28 @@ def make_toy(project: Path) -> None:
     """Makes a repository of what git would take here, with toy parameters and toy data."""
     listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines()
     for name in listed:
-        if name.split("/")[0] not in ("tests", "plots", "metrics") and (ROOT / name).is_file():
+        if (
+            name.split("/")[0] not in ("tests", "plots", "metrics", "docs")
+            and (ROOT / name).is_file()
+        ):
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, project / name)
     shutil.rmtree(project / "data" / "sample")
     (project / "dvc.lock").unlink(missing_ok=True)
     shutil.copyfile(ROOT / "tests" / "params.yaml", project / "params.yaml")
     for dataset in ("fashion_mnist", "cifar10"):
-        for split, images_a_class in (("train", 40), ("test", 15)):
-            images, labels = sheet.read(ROOT / "data" / "sample" / dataset, split, [])
-            chosen = first_of_each_class(labels, images_a_class)
-            write_sheet(project / "data" / "toy" / dataset, split, images[chosen], labels[chosen])
+        write_toy_data(project, dataset, "train", images_a_class=40)
+        write_toy_data(project, dataset, "test", images_a_class=15)
     run("git", "init", "-q", "-b", "main", cwd=project)
     run("git", "add", "-A", cwd=project)
     run("git", "commit", "-qm", "toy", cwd=project)
+
+
+def write_toy_data(project: Path, dataset: str, split: str, images_a_class: int) -> None:
+    """Writes the first images of each class of the sample to data/toy."""
+    images, labels = sheet.read(ROOT / "data" / "sample" / dataset, split, [])
+    chosen = first_of_each_class(labels, images_a_class)
+    write_sheet(project / "data" / "toy" / dataset, split, images[chosen], labels[chosen])
 
 
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -116,3 +129,76 @@ def fresh(untrained: Path, tmp_path: Path) -> Path:
 def project(trained: Path, tmp_path: Path) -> Path:
     """A copy of the trained toy repository to work in."""
     return shutil.copytree(trained, tmp_path / "project")
+
+
+TREE = "sklearn.tree.DecisionTreeClassifier"
+
+
+def of_scikit_learn(
+    estimator: str, dataset: str = "fashion_mnist", **params: Any
+) -> dict[str, Any]:
+    """A run's block in params.yaml. Trees alone: they come out the same on every processor."""
+    return {
+        "dataset": dataset,
+        "layout": "flat",
+        "framework": "sklearn",
+        "model": "estimator",
+        "params": {"estimator": estimator, **params},
+    }
+
+
+BEFORE = {
+    "fashion_mnist-tree": of_scikit_learn(TREE),
+    "fashion_mnist-forest": of_scikit_learn(
+        "sklearn.ensemble.RandomForestClassifier", n_estimators=9
+    ),
+    "fashion_mnist-stump": of_scikit_learn(TREE, max_depth=1),
+    "cifar10-tree": of_scikit_learn(TREE, dataset="cifar10"),
+}
+# A real loss, no real change, a run removed, a run added.
+AFTER = {
+    "fashion_mnist-tree": of_scikit_learn(TREE, max_depth=1),
+    "fashion_mnist-forest": of_scikit_learn(
+        "sklearn.ensemble.RandomForestClassifier", n_estimators=10
+    ),
+    "fashion_mnist-added": of_scikit_learn("sklearn.ensemble.ExtraTreesClassifier", n_estimators=3),
+    "cifar10-tree": BEFORE["cifar10-tree"],
+}
+
+
+def commit(project: Path, tag: str) -> None:
+    """Runs the pipeline and commits all of it under a tag."""
+    repro(project)
+    run("git", "add", "-A", cwd=project)
+    run("git", "commit", "-qm", tag, cwd=project)
+    run("git", "tag", tag, cwd=project)
+
+
+def edit(project: Path, **sections: Any) -> dict[str, Any]:
+    """Replaces sections of params.yaml, and returns the whole."""
+    path = project / "params.yaml"
+    parameters = yaml.safe_load(path.read_text()) | sections
+    path.write_text(yaml.safe_dump(parameters, sort_keys=False))
+    return parameters  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def revisions(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with the tags before, after, other_images and renamed; not to be written to."""
+    folder = shared_folder(tmp_path_factory)
+    project = folder / "revisions"
+    with FileLock(folder / "revisions.lock"):
+        if (folder / "revisions.done").exists():
+            return project
+        shutil.copytree(untrained, project)
+        data = edit(project, models=BEFORE)["data"]
+        commit(project, "before")
+        edit(project, models=AFTER)
+        commit(project, "after")
+        data["cifar10"]["classes"][0] = "plane"
+        edit(project, data=data)
+        commit(project, "renamed")
+        write_toy_data(project, "cifar10", "test", images_a_class=14)
+        commit(project, "other_images")
+        (folder / "revisions.done").touch()
+    return project

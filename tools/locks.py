@@ -3,6 +3,7 @@
 from typing import Any
 
 Stages = dict[str, dict[str, Any]]  # as in dvc.lock
+FEW = 3
 
 
 def explain(before: Stages, after: Stages) -> dict[str, list[str]]:
@@ -29,12 +30,15 @@ def explain(before: Stages, after: Stages) -> dict[str, list[str]]:
 
 
 def explain_parameters(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """What changed among parameters by name, a line each."""
-    return [
-        f"`{name}`: {show(before, name)} → {show(after, name)}"
+    """What changed among parameters by name, or how many if they are more than `FEW`."""
+    changed = [
+        name
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name) or (name in before) != (name in after)
     ]
+    if len(changed) > FEW:
+        return [f"{len(changed)} parameters"]
+    return [f"`{name}`: {show(before, name)} → {show(after, name)}" for name in changed]
 
 
 def explain_deps(

@@ -100,6 +100,8 @@ def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) ->
             )
     header = ["run", "metric", "before", "after", "difference (95% interval)", "discordant"]
     table = markdown(rows, [*header, "p", "verdict"])
+    if not any(verdict.metrics for verdict in verdicts):
+        return table
     notes = [
         "Discordant: test images right before and wrong after, and the other way round. p: the "
         "exact McNemar test for accuracy, a paired permutation test for other metrics, corrected "

@@ -134,20 +134,28 @@ def read_answers(revision: Revision, run: str) -> tuple[NDArray[np.int64], Answe
     return labels, Answers(predicted, np.empty((len(labels), 0), dtype=np.float32))
 
 
-def read_probabilities(revision: Revision, run: str) -> NDArray[np.float32]:
-    """(n, classes), or (n, 0) where the model has none; from the workspace, DVC's cache or remote.
+def read_probabilities(revision: Revision, run: str, images: int) -> NDArray[np.float32]:
+    """(images, classes), or (images, 0) where the model has none.
+
+    From the workspace, DVC's cache or remote.
 
     Raises:
-        InputError: they are in none of these.
+        InputError: they are in none of these, or of another number of images.
     """
     path = f"data/probabilities/{run}.npy"
     try:
-        return np.load(io.BytesIO(revision.files.read_bytes(path)), allow_pickle=False)
+        array = np.load(io.BytesIO(revision.files.read_bytes(path)), allow_pickle=False)
     except (FileNotFoundError, DvcException):
         raise InputError(
             f"{revision.name}: {path} is not in DVC's cache; `dvc fetch` gets it, or `dvc repro` "
             "makes it"
         ) from None
+    if len(array) != images:
+        raise InputError(
+            f"{revision.name}: {path} is of {len(array)} images and the predictions are of "
+            f"{images}; run `dvc checkout --allow-missing`"
+        )
+    return array
 
 
 def read_text(revision: Revision, path: str) -> str:

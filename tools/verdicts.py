@@ -76,8 +76,10 @@ def judge(run: str, before: Revision, after: Revision, metrics: list[str]) -> Ve
         if not np.array_equal(labels, labels_after):
             raise InputError("the predictions are of test images with other labels")
         if "log_loss" in metrics or "calibration_error" in metrics:
-            old = Answers(old.predicted, read_probabilities(before, run))
-            new = Answers(new.predicted, read_probabilities(after, run))
+            old, new = (
+                Answers(answers.predicted, read_probabilities(revision, run, len(labels)))
+                for answers, revision in ((old, before), (new, after))
+            )
     except InputError as error:
         return Verdict(run, NOT_COMPARABLE, str(error))
     if np.array_equal(old.predicted, new.predicted) and np.array_equal(

@@ -1,0 +1,131 @@
+"""Real revisions of a toy pipeline, compared: reports as in tests/golden, and exit codes.
+
+After an intended change of the report: `pytest tests/test_review.py --update-golden`.
+"""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, edit, run
+
+GOLDEN = ROOT / "tests" / "golden"
+
+
+def review(project: Path, *arguments: str, status: int = 0) -> str:
+    """The report that a review prints."""
+    return run("python", "-m", "tools.review", *arguments, cwd=project, status=status).stdout
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "status"),
+    [
+        ("before", "after", 3),  # a real loss, no change, a run added, a run removed
+        ("after", "before", 0),  # a real gain
+        ("after", "renamed", 0),  # a class renamed
+        ("renamed", "other_images", 0),  # a changed test set
+    ],
+)
+def test_the_report_is_as_expected(
+    revisions: Path,
+    tmp_path: Path,
+    base: str,
+    head: str,
+    status: int,
+    request: pytest.FixtureRequest,
+) -> None:
+    report = review(revisions, base, head, "--out", str(tmp_path / "review"), status=status)
+    report = re.sub(r"\([0-9a-f]{7}\)", "(COMMIT)", report).removesuffix("\n")
+    golden = GOLDEN / f"{base}-{head}.md"
+    if request.config.getoption("--update-golden"):
+        golden.write_text(report)
+    assert report == golden.read_text()
+    shown = re.findall(r"\]\((.+?)\)", report)
+    assert shown
+    for link in shown:
+        assert (tmp_path / "review" / link).read_bytes().startswith(b"\x89PNG"), link
+
+
+def test_a_review_leaves_the_workspace_alone(revisions: Path, tmp_path: Path) -> None:
+    project = shutil.copytree(revisions, tmp_path / "project")
+    watched = [path for path in project.rglob("*") if path.is_file() and ".git/" not in str(path)]
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in watched}
+    head = run("git", "rev-parse", "HEAD", cwd=project).stdout
+    review(project, "before", "after", status=3)
+    changed = [
+        path.relative_to(project)
+        for path in watched
+        if before[path] != (path.stat().st_mtime_ns, path.stat().st_size)
+    ]
+    assert [path for path in changed if not str(path).startswith(".dvc/tmp")] == []
+    assert run("git", "rev-parse", "HEAD", cwd=project).stdout == head
+    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
+
+
+def test_the_workspace_its_tolerance_and_an_experiment(revisions: Path, tmp_path: Path) -> None:
+    project = shutil.copytree(revisions, tmp_path / "project")
+    run("git", "checkout", "-q", "after", cwd=project)
+    run("dvc", "checkout", "--allow-missing", cwd=project)
+    tolerance: dict[str, float | None] = {
+        "accuracy": 0.9,
+        "macro_f1": None,
+        "log_loss": None,
+        "calibration_error": None,
+    }
+    edit(project, review={"tolerance": tolerance})
+    report = review(project, "before")
+    assert report.startswith("**Worse**")
+    assert "Compared: the workspace with before (" in report
+    assert "`dvc repro` has not run since an edit of what check read" in report
+    run("dvc", "repro", cwd=project)
+    assert "has not run" not in review(project, "before")
+
+    tolerance["macro_f1"] = 0.0
+    edit(project, review={"tolerance": tolerance})
+    report = review(project, "before", status=3)
+    assert "fashion_mnist-tree: macro_f1 got really worse" in report
+    run("dvc", "exp", "save", "-n", "an-experiment", cwd=project)
+    run("git", "checkout", "-qf", "before", cwd=project)
+    assert review(project, "before", "an-experiment", status=3).startswith("**Worse**")
+
+
+def test_probabilities_that_are_nowhere(revisions: Path, tmp_path: Path) -> None:
+    project = shutil.copytree(revisions, tmp_path / "project")
+    run("git", "checkout", "-q", "after", cwd=project)
+    run("dvc", "checkout", "--allow-missing", cwd=project)
+    tolerance = {"accuracy": 0.0, "macro_f1": None, "log_loss": 0.0, "calibration_error": None}
+    edit(project, review={"tolerance": tolerance})
+    assert "| log_loss " in review(project, "before", status=3)
+    shutil.rmtree(project / ".dvc/cache")
+    report = review(project, "before")
+    assert report.startswith("**Not comparable**")
+    assert "data/probabilities/fashion_mnist-tree.npy is not in DVC's cache; `dvc fetch`" in report
+
+
+def test_pictures_are_linked_where_a_server_shows_them(revisions: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "review")
+    url = "https://example.org/raw"
+    report = review(revisions, "before", "after", "--out", out, "--pictures-url", url, status=3)
+    head = run("git", "rev-parse", "after", cwd=revisions).stdout.strip()
+    assert f"]({url}/{head}/plots/accuracy.png)" in report
+    assert [path.name for path in (tmp_path / "review").rglob("*")] == ["report.md"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "review: error: nowhere is no revision of this repository: say a branch"),
+        (["before", "nowhere"], "nowhere is no revision"),
+        ([], "Missing argument"),
+    ],
+)
+def test_wrong_use_exits_with_2(revisions: Path, arguments: list[str], message: str) -> None:
+    result = run("python", "-m", "tools.review", *arguments, cwd=revisions, status=2)
+    assert message in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_revision_without_results(untrained: Path) -> None:
+    result = run("python", "-m", "tools.review", "main", cwd=untrained, status=2)
+    assert "has no dvc.lock: say a revision where `dvc repro` ran" in result.stderr
