@@ -1,61 +1,77 @@
 """What differs between two versions of dvc.lock, and why."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 Stages = dict[str, dict[str, Any]]  # as in dvc.lock
 FEW = 3
 
 
-def explain(before: Stages, after: Stages) -> dict[str, list[str]]:
-    """For each stage that ran for another reason than before: what it saw changed.
+@dataclass
+class Reasons:
+    """Why a stage ran: what was edited, and the stages before it that wrote something else.
 
-    A stage that follows from an earlier one says whose output it reads. No reason at all means
-    other outputs from the same inputs.
+    `other_outputs` tells whether something else came out. Where it did and nothing was edited nor
+    came from an earlier stage, the stage does not repeat itself.
     """
-    writers = {out["path"]: name for name in after for out in after[name].get("outs", [])}
+
+    other_outputs: bool
+    edits: list[str] = field(default_factory=list)
+    upstream: list[str] = field(default_factory=list)
+
+
+def explain(before: Stages, after: Stages) -> dict[str, Reasons]:
+    """The reasons of each stage of `after` that differs from `before`."""
+    rewritten = {
+        out["path"]: name
+        for name, stage in after.items()
+        for out in stage.get("outs", [])
+        if stage["outs"] != before.get(name, {}).get("outs")
+    }
     found = {}
     for name, new in after.items():
         old = before.get(name)
+        if old == new:
+            continue
+        reasons = Reasons(other_outputs=name in rewritten.values())
         if old is None:
-            found[name] = ["a new stage"]
-        elif reasons := [
-            *(["another command"] if old["cmd"] != new["cmd"] else []),
-            *explain_parameters(flatten(old.get("params", {})), flatten(new.get("params", {}))),
-            *explain_deps(old.get("deps", []), new.get("deps", []), writers),
-        ]:
-            found[name] = reasons
-        elif old.get("outs") != new.get("outs"):
-            found[name] = []
+            reasons.edits.append("a new stage")
+        else:
+            if old["cmd"] != new["cmd"]:
+                reasons.edits.append("another command")
+            reasons.edits += explain_parameters(old.get("params", {}), new.get("params", {}))
+            for path in changed_deps(old.get("deps", []), new.get("deps", [])):
+                writers = [stage for out, stage in rewritten.items() if overlap(out, path)]
+                if writers:
+                    reasons.upstream += writers
+                else:
+                    reasons.edits.append(f"`{path}`")
+        found[name] = reasons
     return found
 
 
 def explain_parameters(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """What changed among parameters by name, or how many if they are more than `FEW`."""
+    """What changed among the parameters of a stage, or how many if they are more than `FEW`."""
+    old, new = flatten(before), flatten(after)
     changed = [
         name
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name) or (name in before) != (name in after)
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name) or (name in old) != (name in new)
     ]
     if len(changed) > FEW:
         return [f"{len(changed)} parameters"]
-    return [f"`{name}`: {show(before, name)} → {show(after, name)}" for name in changed]
+    return [f"`{name}`: {show(old, name)} → {show(new, name)}" for name in changed]
 
 
-def explain_deps(
-    before: list[dict[str, Any]], after: list[dict[str, Any]], writers: dict[str, str]
-) -> list[str]:
-    """What changed among dependencies as in dvc.lock; `writers` names the stage of an output."""
+def changed_deps(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[str]:
+    """The paths of dependencies that are not the same in both."""
     old, new = ({dep["path"]: dep.get("md5") for dep in deps} for deps in (before, after))
-    lines = []
-    for path in sorted(old.keys() | new.keys()):
-        if old.get(path) == new.get(path):
-            continue
-        stages = [
-            stage for out, stage in writers.items() if out == path or path.startswith(f"{out}/")
-        ]
-        state = "" if path in old and path in new else "no more " if path in old else "now "
-        lines.append(state + (f"`{stages[0]}`" if stages else f"`{path}`"))
-    return lines
+    return sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two paths are the same or one lies in the other."""
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from dvc.repo import Repo
 from tabulate import tabulate
 
-from tools.locks import explain, show
+from tools.locks import FEW, explain, show
 from tools.paired import LEVEL, Difference
 from tools.revision import Revision, read_audit, read_noise, read_scores, recipe_of
 from tools.verdicts import (
@@ -198,9 +198,12 @@ def describe_stages(before: Revision, after: Revision) -> str:
     """Which stages ran again, why, and whether something else came out."""
     alike: dict[tuple[str, str], list[str]] = {}
     for name, reasons in explain(before.stages, after.stages).items():
-        same = before.stages.get(name, {}).get("outs") == after.stages[name].get("outs")
-        why = ", ".join(reasons) or "nothing that it declares"
-        alike.setdefault((why, "the same" if same else "other"), []).append(f"`{name}`")
+        upstream = [f"`{stage}`" for stage in dict.fromkeys(reasons.upstream)]
+        if len(upstream) > FEW:
+            upstream = [f"{len(upstream)} stages before it"]
+        why = ", ".join(reasons.edits + upstream) or "nothing that it declares"
+        outputs = "other" if reasons.other_outputs else "the same"
+        alike.setdefault((why, outputs), []).append(f"`{name}`")
     lines = [
         f"- {', '.join(names)}: {outputs} outputs, because of {why}"
         for (why, outputs), names in alike.items()

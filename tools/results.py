@@ -6,7 +6,6 @@
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import typer
 import yaml
@@ -14,6 +13,7 @@ from tabulate import tabulate
 
 from stages.command import run
 from stages.parameters import read_parameter
+from tools.locks import Stages, explain
 
 COLUMNS = {  # key in the metrics: title and format
     "macro_f1": ("macro F1", ".3f"),
@@ -21,8 +21,6 @@ COLUMNS = {  # key in the metrics: title and format
     "calibration_error": ("calibration error", ".3f"),
     "test_images": ("test images", ","),
 }
-
-Stages = dict[str, dict[str, Any]]  # as in dvc.lock
 
 
 def main() -> None:
@@ -53,20 +51,15 @@ def results_table(metrics: Path) -> str:
 def compare_locks(committed: Stages, now: Stages) -> str:
     """Says which stages have other outputs than committed, and why.
 
-    A stage whose inputs differ only by what an earlier stage in the list wrote is not named.
+    A stage whose inputs differ only by what an earlier stage wrote is not named.
     """
-    other = [name for name in now if now[name]["outs"] != committed.get(name, {}).get("outs")]
-    rewritten = {out["path"] for name in other for out in now[name]["outs"]}
-    edited, unexplained = [], []
-    for name in other:
-        old, new = committed.get(name, {}), now[name]
-        changed = [dep for dep in new.get("deps", []) if dep not in old.get("deps", [])]
-        if any(old.get(key) != new.get(key) for key in ("cmd", "params")) or any(
-            not any(dep["path"].startswith(out) for out in rewritten) for dep in changed
-        ):
-            edited.append(name)
-        elif not changed:
-            unexplained.append(name)
+    other = {
+        name: reasons for name, reasons in explain(committed, now).items() if reasons.other_outputs
+    }
+    edited = [name for name, reasons in other.items() if reasons.edits]
+    unexplained = [
+        name for name, reasons in other.items() if not reasons.edits and not reasons.upstream
+    ]
     lines = []
     if edited:
         lines.append(f"Other hashes than committed, after an edit: {', '.join(edited)}.")
