@@ -97,8 +97,8 @@ class Parameters(Strict):
     data: Annotated[dict[Name, Dataset], Field(min_length=1)]
     audit: Audit
     normalize: Normalize
-    models: Annotated[dict[Name, Run], Field(min_length=1)]
     review: Review
+    models: Annotated[dict[Name, Run], Field(min_length=1)]
 
 
 def main(params: Path, out: Path) -> None:
