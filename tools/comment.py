@@ -1,0 +1,107 @@
+"""Posts a report as a comment on a pull request, or updates the one that it posted before.
+
+python3 -I tools/comment.py report.md
+
+It runs where the token may write: it needs nothing but the standard library, and treats the report
+as text.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+MARKER = "<!-- what a change did to every run -->"  # finds the comment again; readers do not see it
+AUTHOR = "github-actions[bot]"
+LONGEST = 65_536  # characters, what GitHub accepts in a comment
+PER_PAGE = 100
+TIMEOUT = 30  # seconds
+
+
+class CommentError(Exception):
+    """The comment cannot be posted; the message says why, and what to do."""
+
+
+def main(path: str) -> str:
+    """Posts or updates the comment, and returns its address.
+
+    Raises:
+        CommentError: the environment is incomplete, or GitHub refuses or is out of reach.
+    """
+    repository = f"{read_variable('GITHUB_API_URL')}/repos/{read_variable('GITHUB_REPOSITORY')}"
+    thread = f"{repository}/issues/{read_variable('PULL_REQUEST')}/comments"
+    body = {"body": fit(Path(path).read_text(encoding="utf-8"), read_variable("RUN_URL"))}
+    known = find_comment(thread)
+    if known is None:
+        return str(ask("POST", thread, body)["html_url"])
+    return str(ask("PATCH", f"{repository}/issues/comments/{known}", body)["html_url"])
+
+
+def fit(report: str, run_url: str) -> str:
+    """The text of the comment: as many whole lines of the report as GitHub accepts."""
+    text = f"{MARKER}\n{report}"
+    if len(text) <= LONGEST:
+        return text
+    # On top, where no open table or <details> of the cut report swallows it.
+    text = (
+        f"{MARKER}\nToo long for a comment, all of it: [summary of the run]({run_url})\n\n{report}"
+    )
+    return text[:LONGEST].rpartition("\n")[0]
+
+
+def find_comment(thread: str) -> int | None:
+    """The number of the comment that was posted before, on whatever page of the thread it is."""
+    page = 1
+    while comments := ask("GET", f"{thread}?per_page={PER_PAGE}&page={page}"):
+        for comment in comments:
+            author = (comment["user"] or {}).get("login")  # null: the account is gone
+            if author == AUTHOR and (comment["body"] or "").startswith(MARKER):
+                return int(comment["id"])
+        page += 1
+    return None
+
+
+def ask(method: str, url: str, body: dict[str, str] | None = None) -> Any:
+    """What GitHub's API answers.
+
+    Raises:
+        CommentError: it refuses, or is out of reach.
+    """
+    request = Request(url, None if body is None else json.dumps(body).encode(), method=method)
+    request.add_header("Accept", "application/vnd.github+json")
+    request.add_header("Content-Type", "application/json")
+    # Unredirected: no other server gets the token.
+    request.add_unredirected_header("Authorization", f"Bearer {read_variable('GITHUB_TOKEN')}")
+    try:
+        with urlopen(request, timeout=TIMEOUT) as response:
+            return json.load(response)
+    except HTTPError as error:
+        with error:
+            said = error.read().decode(errors="replace")
+        remedy = "run the job again"
+        if error.code in (401, 403, 404):
+            remedy = "the job needs `permissions: pull-requests: write`, which no fork's token has"
+        raise CommentError(
+            f"{method} {url}: {error.code} {error.reason}: {said}; {remedy}"
+        ) from None
+    except (URLError, TimeoutError, ConnectionError, json.JSONDecodeError) as error:
+        raise CommentError(f"{method} {url}: {error}; run the job again") from None
+
+
+def read_variable(name: str) -> str:
+    """The value of an environment variable, which must be there."""
+    if value := os.environ.get(name):
+        return value
+    raise CommentError(f"{name} is not set; see the job `comment` in .github/workflows/review.yml")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("comment: error: give one file: python3 -I tools/comment.py report.md")
+    try:
+        print(main(sys.argv[1]))
+    except (CommentError, OSError) as error:
+        sys.exit(f"comment: error: {' '.join(str(error).split())}")

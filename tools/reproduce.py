@@ -1,0 +1,61 @@
+"""Runs the pipeline, and fails where it does not make the committed accuracies.
+
+.venv/bin/python -m tools.reproduce
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import typer
+
+from stages.command import InputError, run
+from stages.parameters import read_parameter
+
+
+def main() -> None:
+    """Runs `dvc repro --pull`, or without `--pull` where the remote does not have all or is absent.
+
+    Prints the runs whose accuracy is outside of the 95% interval that was committed for it, and
+    then exits with 1. Within it another kind of processor may round differently: `tools.results`
+    tells whether the hashes are the same.
+
+    Raises:
+        InputError: a stage failed.
+    """
+    if repro("--pull") != 0:
+        typer.echo("reproduce: not all can be pulled; what is missing is computed", err=True)
+        if repro() != 0:
+            raise InputError("a stage failed: see the last lines of `dvc repro` above")
+    if wrong := [line for name in read_parameter("models") for line in other_accuracy(name)]:
+        typer.echo(f"**Not reproduced: {'; '.join(wrong)}.** Run `dvc repro` and commit it all.\n")
+        raise typer.Exit(1)
+
+
+def repro(*options: str) -> int:
+    """The exit status of `dvc repro`, which writes to standard error."""
+    command = [sys.executable, "-m", "dvc", "repro", *options]
+    return subprocess.run(command, stdout=sys.stderr, check=False).returncode
+
+
+def other_accuracy(name: str) -> list[str]:
+    """One line if the accuracy of run `name` is outside of its committed interval."""
+    path = Path("metrics", f"{name}.json")
+    committed = subprocess.run(
+        ["git", "show", f"HEAD:./{path.as_posix()}"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if committed.returncode != 0:
+        return [f"`{name}`: {path} is not committed"]
+    was, now = json.loads(committed.stdout), json.loads(path.read_text(encoding="utf-8"))
+    if was["accuracy_low"] <= now["accuracy"] <= was["accuracy_high"]:
+        return []
+    interval = f"{was['accuracy_low']:.4f} to {was['accuracy_high']:.4f}"
+    return [f"`{name}`: accuracy {now['accuracy']:.4f}, committed {interval}"]
+
+
+if __name__ == "__main__":
+    run(main)
