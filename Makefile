@@ -3,7 +3,7 @@ BIN := .venv/bin
 GROUPS := arrays schema pictures keras sklearn onnx statistics plots pipeline dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro test check format sample first-numbers clean
+.PHONY: help setup install lock repro test check format experiments sample first-numbers clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ check: setup ## check format, lint and types
 format: setup ## format and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+experiments: setup ## show what each experiment changed, and what that did to METRIC (accuracy)
+	@$(BIN)/python -m tools.experiments $(METRIC)
 
 sample: setup ## make data/sample/ anew from the full data
 	@$(BIN)/dvc repro data/dvc.yaml:fetch@fashion_mnist data/dvc.yaml:fetch@cifar10
