@@ -3,7 +3,7 @@ BIN := .venv/bin
 GROUPS := arrays schema pictures keras sklearn onnx statistics plots pipeline dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro test check format experiments sample first-numbers clean
+.PHONY: help setup install lock repro test check format experiments push sample first-numbers clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ format: setup ## format and mend what the linter can
 
 experiments: setup ## show what each experiment changed, and what that did to METRIC (accuracy)
 	@$(BIN)/python -m tools.experiments $(METRIC)
+
+push: setup ## push what lets another clone train nothing anew, to the remote of `dvc remote add -d`
+	@$(BIN)/python -m tools.push
 
 sample: setup ## make data/sample/ anew from the full data
 	@$(BIN)/dvc repro data/dvc.yaml:fetch@fashion_mnist data/dvc.yaml:fetch@cifar10

@@ -48,7 +48,7 @@ def sweep(project: Path) -> None:
     at_once = 0
     while re.search("Queued|Running", status := run("dvc", "queue", "status", cwd=project).stdout):
         at_once = max(at_once, status.count("Running"))
-        time.sleep(0.2)
+        time.sleep(1)
     workers.communicate()
     assert at_once == 2
     assert status.count("Success") == 3, status
@@ -155,7 +155,7 @@ def test_plots_diff_has_both_experiments(experiments: Path) -> None:
     assert all(f'"rev": "{name}"' in page for name in names)
 
 
-GUIDES = [ROOT / "docs" / "experiments.md", ROOT / "README.md"]
+GUIDES = [ROOT / "docs" / "experiments.md", ROOT / "docs" / "sharing.md", ROOT / "README.md"]
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
