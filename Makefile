@@ -4,7 +4,8 @@ ACTIONLINT := .github/actionlint
 GROUPS := arrays schema pictures keras sklearn onnx statistics plots pipeline dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro review noise test check actionlint format sample first-numbers clean
+.PHONY: help setup install lock repro review noise experiments push test check actionlint format \
+	sample first-numbers clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +56,12 @@ actionlint: setup
 format: setup ## format and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+experiments: setup ## show what each experiment changed, and what that did to METRIC (accuracy)
+	@$(BIN)/python -m tools.experiments $(METRIC)
+
+push: setup ## push what lets another clone train nothing anew, to the remote of `dvc remote add -d`
+	@$(BIN)/python -m tools.push
 
 sample: setup ## make data/sample/ anew from the full data
 	@$(BIN)/dvc repro data/dvc.yaml:fetch@fashion_mnist data/dvc.yaml:fetch@cifar10

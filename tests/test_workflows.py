@@ -194,7 +194,7 @@ def test_a_current_lock_passes_without_data(clone: Path) -> None:
 
 def test_an_edit_that_was_not_reproduced_is_named_with_the_remedy(clone: Path) -> None:
     replace(clone / "params.yaml", "C: 0.01", "C: 0.02")
-    said = check_lock(clone, status=1)
+    said = check_lock(clone, status=2)
     assert ": check, train@fashion_mnist-logistic_regression would run again" in said
     assert "run `dvc repro` and commit dvc.lock, metrics and plots" in said
 
@@ -203,13 +203,13 @@ def test_stages_are_named_where_dvc_itself_sees_no_error(clone: Path) -> None:
     with (clone / "stages" / "compare.py").open("a") as file:
         file.write("# edited\n")
     run("dvc", "repro", "--dry", "--allow-missing", cwd=clone, status=0)
-    assert ": compare would run again" in check_lock(clone, status=1)
+    assert ": compare would run again" in check_lock(clone, status=2)
 
 
 def test_several_stages_are_named(clone: Path) -> None:
     with (clone / "stages" / "evaluate.py").open("a") as file:
         file.write("# edited\n")
-    said = check_lock(clone, status=1)
+    said = check_lock(clone, status=2)
     assert "evaluate@fashion_mnist-svc, " in said
     assert "evaluate@cifar10-cnn" in said
 
@@ -217,7 +217,7 @@ def test_several_stages_are_named(clone: Path) -> None:
 @pytest.mark.parametrize("name", ["stages/picture.py", "plots/fashion_mnist-svc/predictions.csv"])
 def test_a_file_that_was_not_committed_is_named(clone: Path, name: str) -> None:
     run("git", "rm", "-q", name, cwd=clone)
-    assert f"dvc.lock names {name}, which git does not have" in check_lock(clone, status=1)
+    assert f"dvc.lock names {name}, which git does not have" in check_lock(clone, status=2)
 
 
 def test_a_stage_of_another_pipeline_is_in_another_lock(
@@ -229,7 +229,7 @@ def test_a_stage_of_another_pipeline_is_in_another_lock(
 
 def test_parameters_that_dvc_cannot_read_are_an_error(clone: Path) -> None:
     (clone / "params.yaml").write_text("models: [")
-    assert "YAML file structure is corrupted" in check_lock(clone, status=1)
+    assert "YAML file structure is corrupted" in check_lock(clone, status=2)
 
 
 def test_what_the_lock_says_of_a_run_that_is_no_more_does_not_count(project: Path) -> None:
@@ -282,7 +282,7 @@ def test_an_accuracy_that_does_not_come_out_again_is_named(project: Path) -> Non
     scores = json.loads(path.read_text())
     path.write_text(json.dumps(scores | {"accuracy": 1, "accuracy_low": 0.99, "accuracy_high": 1}))
     run("git", "commit", "-qam", "too good", cwd=project)
-    said = run("python", "-m", "tools.reproduce", cwd=project, status=1)
+    said = run("python", "-m", "tools.reproduce", cwd=project, status=2)
     assert (
         f"`fashion_mnist-svc`: accuracy {scores['accuracy']:.4f}, committed 0.9900" in said.stdout
     )
@@ -291,7 +291,7 @@ def test_an_accuracy_that_does_not_come_out_again_is_named(project: Path) -> Non
 
 def test_a_stage_that_fails_is_an_error(project: Path) -> None:
     replace(project / "params.yaml", "C: 0.01", "C: wide")
-    said = run("python", "-m", "tools.reproduce", cwd=project, status=1)
+    said = run("python", "-m", "tools.reproduce", cwd=project, status=2)
     assert "reproduce: error: a stage failed" in said.stderr
 
 

@@ -1,0 +1,173 @@
+"""Experiments by DVC's own commands, as docs/experiments.md shows them, and the table of them."""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import BIN, ENVIRONMENT, ROOT, read_lock, run, shared_folder
+from filelock import FileLock
+
+RUN = "fashion_mnist-decision_tree"
+DEPTH = f"models.{RUN}.params.max_depth"
+MODEL = f"data/models/{RUN}.onnx"
+DEPTHS = {"tree-1": 1, "tree-2": 2, "tree-3": 8}  # as `dvc exp run --name tree` numbers them
+
+
+@pytest.fixture(scope="session")
+def swept(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The toy repository after a sweep of three depths, two at a time; not to be written to."""
+    folder = shared_folder(tmp_path_factory)
+    with FileLock(folder / "swept.lock"):
+        if not (folder / "swept.done").exists():
+            shutil.copytree(trained, folder / "swept")
+            sweep(folder / "swept")
+            (folder / "swept.done").touch()
+    return folder / "swept"
+
+
+def sweep(project: Path) -> None:
+    """Queues an experiment for each depth, starts two workers, and waits for the end of all."""
+    setting = f"{DEPTH}={','.join(str(depth) for depth in DEPTHS.values())}"
+    run(
+        *("dvc", "exp", "run", "--queue", "--name", "tree", "-S", setting, f"evaluate@{RUN}"),
+        cwd=project,
+    )
+    assert table(project).count("queued") == 3
+    # The workers inherit the pipe: reading it to its end waits for them, as `| cat` does.
+    workers = subprocess.Popen(
+        [BIN / "dvc", "queue", "start", "--jobs", "2"],
+        cwd=project,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+    )
+    at_once = 0
+    while re.search("Queued|Running", status := run("dvc", "queue", "status", cwd=project).stdout):
+        at_once = max(at_once, status.count("Running"))
+        time.sleep(1)
+    workers.communicate()
+    assert at_once == 2
+    assert status.count("Success") == 3, status
+    assert "0 active, 0 idle" in run("dvc", "queue", "status", cwd=project).stdout
+    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
+
+
+@pytest.fixture
+def experiments(swept: Path, tmp_path: Path) -> Path:
+    """A copy of the repository after the sweep to work in."""
+    return shutil.copytree(swept, tmp_path / "experiments")
+
+
+def table(project: Path, *arguments: str, status: int = 0) -> str:
+    result = run("python", "-m", "tools.experiments", *arguments, cwd=project, status=status)
+    return result.stdout + result.stderr
+
+
+def accuracy(project: Path, revision: str) -> float:
+    content = run("git", "show", f"{revision}:metrics/{RUN}.json", cwd=project).stdout
+    return json.loads(content)["accuracy"]
+
+
+def test_the_table_has_the_sweep_and_what_it_is_compared_with(swept: Path) -> None:
+    lines = table(swept).splitlines()
+    assert lines[0].split() == ["run", "experiment", "parameters", "accuracy", "change"]
+    assert all(len(line) <= 120 for line in lines)
+    baseline = accuracy(swept, "main")
+    rows = [re.split(r"\s{2,}", line.strip()) for line in lines[2:]]
+    assert [RUN, "main", f"{baseline:.4f}"] in rows
+    refs = run("git", "for-each-ref", "--format=%(refname)", "refs/exps", cwd=swept).stdout.split()
+    revisions = {ref.rsplit("/", 1)[1]: ref for ref in refs}
+    for name, depth in DEPTHS.items():
+        value = accuracy(swept, revisions[name])
+        assert value != baseline
+        setting = f"{RUN}.max_depth={depth}"
+        assert [RUN, name, setting, f"{value:.4f}", f"{value - baseline:+.4f}"] in rows
+    values = [float(row[-1] if row[1] == "main" else row[-2]) for row in rows]
+    assert len(values) == 4
+    assert values == sorted(values, reverse=True)
+
+
+def test_the_table_has_any_metric_and_refuses_others(swept: Path) -> None:
+    assert "log_loss" in table(swept, "log_loss").splitlines()[0]
+    error = table(swept, "f2", status=2)
+    assert error.startswith("experiments: error: no run has the metric f2; choose one of ")
+    assert "macro_f1" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_without_experiments_it_says_so(trained: Path) -> None:
+    assert table(trained).startswith("There are no experiments on main; ")
+
+
+def test_apply_brings_the_files_of_an_experiment(experiments: Path) -> None:
+    before = (experiments / MODEL).read_bytes()
+    run("dvc", "exp", "apply", "tree-1", cwd=experiments)
+    parameters = yaml.safe_load((experiments / "params.yaml").read_text())
+    assert parameters["models"][RUN]["params"]["max_depth"] == 1
+    assert (experiments / MODEL).read_bytes() != before
+    status = run("dvc", "status", f"evaluate@{RUN}", cwd=experiments).stdout
+    assert "up to date" in status
+    run("git", "checkout", "-q", ".", cwd=experiments)
+    run("dvc", "checkout", cwd=experiments)
+    assert (experiments / MODEL).read_bytes() == before
+
+    # The same by hand, which leaves params.yaml as it was written: nothing is trained.
+    content = (experiments / "params.yaml").read_text()
+    assert "max_depth: null" in content
+    edited = content.replace("max_depth: null", "max_depth: 1")
+    (experiments / "params.yaml").write_text(edited)
+    output = run("dvc", "repro", f"evaluate@{RUN}", cwd=experiments).stdout
+    assert f"Stage 'train@{RUN}' is cached" in output
+    assert (experiments / "params.yaml").read_text() == edited
+
+
+def test_branch_holds_the_experiment(experiments: Path) -> None:
+    run("dvc", "exp", "branch", "tree-2", "depth-2", cwd=experiments)
+    before = read_lock(experiments)[f"train@{RUN}"]["outs"]
+    run("git", "checkout", "-q", "depth-2", cwd=experiments)
+    run("dvc", "checkout", cwd=experiments)
+    assert read_lock(experiments)[f"train@{RUN}"]["outs"] != before
+    assert "up to date" in run("dvc", "status", f"evaluate@{RUN}", cwd=experiments).stdout
+    assert f"{DEPTH}" in run("dvc", "params", "diff", "main", cwd=experiments).stdout
+
+
+def test_plots_diff_has_both_experiments(experiments: Path) -> None:
+    names = ("tree-1", "tree-2")
+    plots = json.loads(run("dvc", "plots", "diff", *names, "--json", cwd=experiments).stdout)
+    for file, fields in (
+        (f"plots/{RUN}/predictions.csv", {"actual", "predicted"}),
+        ("plots/fashion_mnist-mlp/learning_curve.csv", {"epoch", "val_accuracy"}),
+    ):
+        (plot,) = plots["data"][file]
+        points = plot["content"]["data"]["values"]
+        assert {point["rev"] for point in points} == set(names)
+        assert fields <= set(points[0])
+    predictions = plots["data"][f"plots/{RUN}/predictions.csv"][0]["content"]["data"]["values"]
+    first, second = ([p["predicted"] for p in predictions if p["rev"] == name] for name in names)
+    assert len(first) == len(second) == 150
+    assert first != second
+    run("dvc", "plots", "diff", *names, cwd=experiments)
+    page = (experiments / "dvc_plots" / "index.html").read_text()
+    assert all(f'"rev": "{name}"' in page for name in names)
+
+
+GUIDES = [ROOT / "docs" / "experiments.md", ROOT / "docs" / "sharing.md", ROOT / "README.md"]
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)
+def test_the_guide_names_what_exists(guide: Path) -> None:
+    text = guide.read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"(?:^|`)make ([a-z-]+)", text, re.M):
+        assert f"\n{target}: " in makefile, target
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (guide.parent / target).exists(), target
+    for setting in re.findall(r"-S '?([\w.-]+)=", text):
+        block = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+        for key in setting.split("."):
+            assert key in block, setting
+            block = block[key]

@@ -1,0 +1,157 @@
+"""What one clone has trained, another gets from a remote: a directory, and a real SSH server."""
+
+import getpass
+import hashlib
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ENVIRONMENT, read_lock, run
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin:/sbin")
+SERVER = """
+ListenAddress 127.0.0.1
+Port {port}
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/user.pub
+PidFile none
+UsePAM no
+StrictModes no
+PubkeyAuthentication yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+Subsystem sftp internal-sftp
+"""
+CLIENT = """
+Host storage-server
+  HostName 127.0.0.1
+  Port {port}
+  User {user}
+  IdentityFile {folder}/user
+"""
+
+
+@pytest.fixture
+def ssh_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A folder behind an SSH server of its own, whose name and key stand in `~/.ssh/config`."""
+    if SSHD is None:
+        pytest.skip("sshd is not installed (Debian: apt-get install openssh-server)")
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # sshd as root does not start without it
+    folder = tmp_path / "ssh"
+    home = folder / "home"
+    (home / ".ssh").mkdir(parents=True)
+    for key in ("host", "user"):
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key, cwd=tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "sshd_config").write_text(SERVER.format(port=port, folder=folder))
+    client = CLIENT.format(port=port, user=getpass.getuser(), folder=folder)
+    (home / ".ssh" / "config").write_text(client)
+    monkeypatch.setitem(ENVIRONMENT, "HOME", str(home))
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen([SSHD, "-D", "-e", "-f", folder / "sshd_config"], stderr=log)
+    try:
+        wait_until_it_listens(server, port, folder / "log")
+        yield f"ssh://storage-server{tmp_path}/storage"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_until_it_listens(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Returns when a connection to the port succeeds."""
+    for _ in range(100):
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert server.poll() is None, log.read_text()
+        time.sleep(0.1)
+    raise AssertionError(f"sshd does not listen: {log.read_text()}")
+
+
+def test_a_directory_as_remote(project: Path, tmp_path: Path) -> None:
+    push_and_reproduce_in_a_clone(project, str(tmp_path / "storage"))
+
+
+def test_an_ssh_server_as_remote(project: Path, ssh_url: str) -> None:
+    push_and_reproduce_in_a_clone(project, ssh_url)
+
+
+def push_and_reproduce_in_a_clone(project: Path, url: str) -> None:
+    storage = project.parent / "storage"
+    clone = project.parent / "clone"
+    run("dvc", "remote", "add", "-d", "storage", url, cwd=project)
+    run("git", "commit", "-qam", "remote", cwd=project)
+    run("dvc", "push", "--run-cache", cwd=project)
+    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
+    assert pushed(storage, project / "data/models/cifar10-cnn.onnx")
+    for path in (project / "data" / "toy").rglob("*.*"):
+        assert not pushed(storage, path), f"{path} is in git"
+
+    run("git", "clone", "-q", project, clone, cwd=project)
+    assert "Running stage" not in run("dvc", "repro", "--pull", "--allow-missing", cwd=clone).stdout
+    run("dvc", "pull", cwd=clone)
+    assert_the_same_bytes(clone, project)
+    assert run("git", "status", "--porcelain", cwd=clone).stdout == ""
+    assert "Running stage" not in run("dvc", "repro", cwd=clone).stdout
+
+
+def pushed(storage: Path, path: Path) -> bool:
+    """Whether a remote holds the content of a file."""
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    return (storage / "files" / "md5" / md5[:2] / md5[2:]).exists()
+
+
+def assert_the_same_bytes(clone: Path, project: Path) -> None:
+    """Compares dvc.lock, and every file that DVC or git keeps under the folders of results."""
+    assert read_lock(clone) == read_lock(project)
+    for folder in ("data", "metrics", "plots"):
+        files = [p.relative_to(project) for p in (project / folder).rglob("*") if p.is_file()]
+        for path in files:
+            assert (clone / path).read_bytes() == (project / path).read_bytes(), path
+
+
+def test_after_make_push_not_even_what_is_not_committed_is_trained_again(
+    project: Path, tmp_path: Path
+) -> None:
+    run("dvc", "remote", "add", "-d", "storage", tmp_path / "storage", cwd=project)
+    run("git", "commit", "-qam", "remote", cwd=project)
+    run("git", "clone", "-q", project, tmp_path / "clone", cwd=tmp_path)
+    edit(project)
+    run("dvc", "repro", cwd=project)
+    assert re.fullmatch(r"\d+ runs, \d+ files\n", run_push(project).stdout)
+
+    edit(tmp_path / "clone")
+    output = run("dvc", "repro", "--pull", "--allow-missing", cwd=tmp_path / "clone").stdout
+    assert "Stage 'train@fashion_mnist-svc' is cached" in output
+    assert "Stage 'evaluate@fashion_mnist-svc' is cached" in output
+    drawn = {"plot@fashion_mnist-svc", "compare"}  # DVC keeps no run that has only files of git
+    assert set(re.findall(r"^Running stage '(.+)':$", output, re.M)) == drawn
+    run("dvc", "pull", cwd=tmp_path / "clone")
+    assert_the_same_bytes(tmp_path / "clone", project)
+
+
+def edit(project: Path) -> None:
+    content = (project / "params.yaml").read_text()
+    assert "C: 1.0, kernel" in content
+    (project / "params.yaml").write_text(content.replace("C: 1.0, kernel", "C: 10.0, kernel"))
+
+
+def run_push(project: Path, status: int = 0) -> subprocess.CompletedProcess[str]:
+    return run("python", "-m", "tools.push", cwd=project, status=status)
+
+
+def test_make_push_without_a_remote_says_how_to_set_one(untrained: Path) -> None:
+    error = run_push(untrained, status=2).stderr
+    assert error.startswith("push: error: ")
+    assert "dvc remote add -d" in error
+    assert len(error.splitlines()) == 1

@@ -1,0 +1,105 @@
+"""Prints the experiments on the last commit: what each changed, and what that did to a metric.
+
+.venv/bin/python -m tools.experiments [METRIC]
+
+`dvc exp show` has a column for every parameter, and for every metric of every run. Here the columns
+are the same five whatever was varied.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from dvc.repo import Repo
+from dvc.utils.flatten import flatten
+from tabulate import tabulate
+
+from stages.command import InputError, run
+
+COLUMNS = {  # title: its greatest width; with the gaps no more than 120 characters
+    "run": 30,
+    "experiment": 18,
+    "parameters": 42,
+    "metric": 10,
+    "change": 8,
+}
+
+State = dict[str, Any]  # as in `dvc exp show --json`
+
+
+class Row(NamedTuple):
+    """A run that an experiment changed; `run` is empty if it changed none, or is not done."""
+
+    run: str
+    experiment: str
+    parameters: str
+    value: float
+    change: str
+
+
+def main(
+    metric: Annotated[str, typer.Argument(help="any key of metrics/RUN.json")] = "accuracy",
+) -> None:
+    """Prints a table of the runs that experiments changed; for each the highest value first."""
+    with Repo() as repo:
+        (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]
+    typer.echo(experiments_table(commit, metric))
+
+
+def experiments_table(commit: State, metric: str) -> str:
+    """A table of the experiments on a commit, and of the commit itself to compare with.
+
+    Raises:
+        InputError: no run has this metric.
+    """
+    before = metric_of_runs(commit, metric)
+    if not before:
+        known = {key for file in commit["data"]["metrics"].values() for key in file["data"]}
+        raise InputError(f"no run has the metric {metric}; choose one of {sorted(known)}")
+    name = commit["name"] or commit["rev"][:7]
+    rows = [row for exp in commit["experiments"] or [] for row in compare(exp, commit, metric)]
+    if not rows:
+        return f"There are no experiments on {name}; docs/experiments.md says how to make them."
+    changed = {row.run for row in rows}
+    rows += [Row(key, name, "", value, "") for key, value in before.items() if key in changed]
+    rows.sort(key=lambda row: (row.run, -row.value))
+    cells = [[*row[:3], f"{row.value:.4f}" if row.run else "", row.change] for row in rows]
+    return tabulate(
+        cells,
+        [metric if title == "metric" else title for title in COLUMNS],
+        disable_numparse=True,
+        maxcolwidths=list(COLUMNS.values()),
+    )
+
+
+def compare(experiment: State, commit: State, metric: str) -> list[Row]:
+    """The rows of an experiment, one for each run whose metric is not that of the commit."""
+    (now,) = experiment["revs"]
+    old, new = parameters(commit), parameters(now)
+    edits = [f"{key}={new[key]}" for key in new if new[key] != old.get(key)]
+    edited = re.sub(r"models\.([^ ]+?)\.params\.", r"\1.", " ".join(edits))
+    state = (experiment["executor"] or {"state": "success"})["state"]
+    if state != "success":
+        return [Row("", now["name"], edited, 0, state)]
+    before, after = metric_of_runs(commit, metric), metric_of_runs(now, metric)
+    return [
+        Row(key, now["name"], edited, value, f"{value - before[key]:+.4f}" if key in before else "")
+        for key, value in after.items()
+        if value != before.get(key)
+    ] or [Row("", now["name"], edited, 0, "none")]
+
+
+def metric_of_runs(state: State, metric: str) -> dict[str, float]:
+    """The value of a metric, for each run that has it."""
+    files = state["data"]["metrics"].items()
+    return {Path(path).stem: file["data"][metric] for path, file in files if metric in file["data"]}
+
+
+def parameters(state: State) -> dict[str, Any]:
+    """The parameters of params.yaml, under their dotted names."""
+    return flatten(state["data"]["params"]["params.yaml"]["data"])
+
+
+if __name__ == "__main__":
+    run(main)

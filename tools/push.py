@@ -1,0 +1,31 @@
+"""Pushes all that another clone needs to train nothing that was trained here.
+
+.venv/bin/python -m tools.push
+
+`dvc push --run-cache` sends the files of dvc.lock and the records of every run, but not the files
+of those runs: neither models of other parameters nor, of any run, what lies in git. Elsewhere
+`dvc repro --pull` then finds the record, misses a file and trains again. This sends the files too.
+"""
+
+import typer
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from stages.command import InputError, run
+
+
+def main() -> None:
+    """Sends the run cache and the files of every run in it to the default remote."""
+    try:
+        with Repo() as repo:
+            repo.push()
+            records = repo.stage_cache.push(None)
+            files = repo.stage_cache.get_used_objs(records)
+            sent = [repo.cloud.push(hashes, odb=odb) for odb, hashes in files.items()]
+    except DvcException as error:
+        raise InputError(f"{error}") from error
+    typer.echo(f"{len(records)} runs, {sum(len(result.transferred) for result in sent)} files")
+
+
+if __name__ == "__main__":
+    run(main)
