@@ -79,6 +79,22 @@ class Review(Strict):
     tolerance: Tolerance
 
 
+class Profile(Strict):
+    """How long a model is timed."""
+
+    warm_up: Annotated[int, Field(ge=0)]
+    repeats: Annotated[int, Field(ge=1)]
+    batch: Annotated[int, Field(ge=1)]
+    batches: Annotated[int, Field(ge=1)]
+
+
+class Plot(Strict):
+    """How many test images the pictures show."""
+
+    examples: Annotated[int, Field(ge=1)]
+    mistakes: Annotated[int, Field(ge=1)]
+
+
 class Run(Strict):
     """A model on a data set; `params` are checked against the model's own signature."""
 
@@ -97,6 +113,8 @@ class Parameters(Strict):
     data: Annotated[dict[Name, Dataset], Field(min_length=1)]
     audit: Audit
     normalize: Normalize
+    profile: Profile
+    plot: Plot
     review: Review
     models: Annotated[dict[Name, Run], Field(min_length=1)]
 

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from stages.arrays import read_split
+from stages.calibration import calibration_error
 from stages.classifier import classify, open_classifier, read_about
 from stages.command import InputError, run
 from stages.files import written_whole
 from stages.parameters import read_parameter
-
-CONFIDENCE_BINS = 15  # as in Guo et al. 2017, table 1
 
 
 def main(model: Path, test: Path, metrics: Path, predictions: Path, probabilities: Path) -> None:
@@ -94,19 +93,6 @@ def log_loss(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> f
     """
     of_right_class = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.clip(of_right_class, np.finfo(np.float32).eps, 1)).mean())
-
-
-def calibration_error(correct: NDArray[np.bool_], probabilities: NDArray[np.float32]) -> float:
-    """Expected calibration error, 0 to 1: how far confidence and accuracy are apart.
-
-    Images are put into bins of equal width by the greatest probability; the distance between the
-    mean confidence and the accuracy of a bin counts by its share of the images
-    (Guo et al. 2017, arXiv 1706.04599, equation 3).
-    """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    bins = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
-    gaps = np.bincount(bins, weights=confidence - correct, minlength=CONFIDENCE_BINS)
-    return float(np.abs(gaps).sum() / len(correct))
 
 
 if __name__ == "__main__":

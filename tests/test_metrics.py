@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from stages.evaluate import calibration_error, log_loss, macro_f1, score
+from stages.calibration import calibration_error
+from stages.evaluate import log_loss, macro_f1, score
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 10, 400).astype(np.uint8)

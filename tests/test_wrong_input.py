@@ -27,7 +27,10 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
     (
         "sed",
         1,
-        ["params.yaml: has no sed; it has seed, threads, data, audit, normalize, review, models"],
+        [
+            "params.yaml: has no sed; it has seed, threads, data, audit, normalize, profile, plot, "
+            "review, models"
+        ],
     ),
     ("seed", ..., ["seed: Field required"]),
     ("seed", "100", ["seed is '100'", "valid integer"]),

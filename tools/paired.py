@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap, permutation_test
 from statsmodels.stats.multitest import multipletests
 
-from stages.evaluate import calibration_error, log_loss, macro_f1
+from stages.calibration import calibration_error
+from stages.evaluate import log_loss, macro_f1
 
 LEVEL = 0.05  # what counts as real; the intervals are at 1 - LEVEL
 RESAMPLES = 1999

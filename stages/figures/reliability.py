@@ -1,0 +1,44 @@
+"""Whether a model is right as often as it says."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.calibration import bin_confidence, calibration_error
+from stages.picture import BLUE, GREY, ORANGE, new_figure, save
+
+
+def draw_reliability(
+    correct: NDArray[np.bool_], probabilities: NDArray[np.float32], title: str, out: Path
+) -> None:
+    """Accuracy against confidence in bins of equal width, and how many images stand in each.
+
+    `correct` is (n,), `probabilities` (n, classes). A calibrated model lies on the diagonal.
+    """
+    bins = bin_confidence(correct, probabilities)
+    width = 1 / len(bins.images)
+    left = np.arange(len(bins.images)) * width
+    filled = bins.images > 0
+    figure = new_figure(width=5.6, height=6)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    above.bar(left[filled], bins.accuracy[filled], width, align="edge", color=BLUE, edgecolor="w")
+    above.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="as often right as it says")
+    above.plot(
+        bins.confidence[filled],
+        bins.accuracy[filled],
+        "o",
+        color=ORANGE,
+        markersize=4,
+        label="mean confidence of the bin",
+    )
+    above.set_ylabel("accuracy")
+    above.set_ylim(0, 1.02)
+    above.legend(loc="upper left")
+    error = calibration_error(correct, probabilities)
+    above.set_title(f"{title}: reliability\nexpected calibration error {error:.3f}")
+    below.bar(left, bins.images, width, align="edge", color=GREY, edgecolor="w")
+    below.set_ylabel("images")
+    below.set_xlabel("confidence: the greatest probability")
+    below.set_xlim(0, 1)
+    save(figure, out)

@@ -1,0 +1,94 @@
+"""Measures what a model costs: time for an image, size, parameters. It feeds no training."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime import InferenceSession
+
+from stages.classifier import open_classifier
+from stages.command import run
+from stages.files import written_whole
+from stages.parameters import read_parameter
+
+THREADS = 1  # the latency that a request pays on a busy server, and the same for every model
+
+
+def main(models: Path, out: Path) -> None:
+    """Writes the profile of `models`/RUN.onnx of every run in params.yaml to `out` (JSON)."""
+    settings = read_parameter("profile")
+    profiles = {}
+    for name in sorted(read_parameter("models")):
+        path = models / f"{name}.onnx"
+        profiles[name] = measure(open_classifier(path, THREADS), **settings) | describe(path)
+        print(f"{name}: {profiles[name]['latency_median_ms']:.3f} ms an image")
+    with written_whole(out) as path:
+        path.write_text(json.dumps(profiles, indent=2) + "\n", encoding="utf-8")
+
+
+def measure(
+    session: InferenceSession, warm_up: int, repeats: int, batch: int, batches: int
+) -> dict[str, float]:
+    """Latency of one image and throughput of a batch, wall time, on images of random pixels.
+
+    `repeats` single images are timed one by one and `batches` batches of `batch` images, each
+    after `warm_up` calls that are not. Milliseconds, and images a second by the median batch.
+    """
+    shape = session.get_inputs()[0].shape[1:]
+    random = np.random.default_rng(0)
+    images = random.random((batch, *shape), dtype=np.float32)
+    single = time_calls(session, images[:1], warm_up, repeats)
+    many = time_calls(session, images, 1, batches)
+    return {
+        "latency_median_ms": round(float(np.median(single)) * 1e3, 4),
+        "latency_p95_ms": round(float(np.percentile(single, 95)) * 1e3, 4),
+        "throughput_images_per_s": round(batch / float(np.median(many)), 1),
+    }
+
+
+def time_calls(
+    session: InferenceSession, images: NDArray[np.float32], warm_up: int, repeats: int
+) -> list[float]:
+    """Seconds of each of `repeats` calls."""
+    seconds = []
+    for call in range(warm_up + repeats):
+        start = time.perf_counter()
+        session.run(None, {"images": images})
+        if call >= warm_up:
+            seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """The size of a model: bytes of the file, numbers learned, nodes of its trees, convolutions.
+
+    `parameters` counts the float numbers that the graph holds: weights, support vectors and their
+    coefficients; thresholds of trees are counted as `tree_nodes`.
+    """
+    graph = onnx.load(path).graph
+    parameters = sum(
+        int(np.prod(value.dims))
+        for value in graph.initializer
+        if value.data_type == onnx.TensorProto.FLOAT
+    )
+    tree_nodes = 0
+    for node in graph.node:
+        attributes = {attribute.name: attribute for attribute in node.attribute}
+        if "nodes_treeids" in attributes:
+            tree_nodes += len(attributes["nodes_treeids"].ints)
+        else:
+            parameters += sum(len(attribute.floats) for attribute in node.attribute)
+    return {
+        "file_bytes": path.stat().st_size,
+        "parameters": parameters,
+        "tree_nodes": tree_nodes,
+        "convolutions": sum(node.op_type == "Conv" for node in graph.node),
+    }
+
+
+if __name__ == "__main__":
+    run(main, "arrays", "onnx")
