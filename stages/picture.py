@@ -28,8 +28,8 @@ def save(figure: Figure, out: Path) -> None:
         figure.savefig(path, format="png", metadata={"Software": None})
 
 
-def show_image(axes: Axes, image: NDArray[np.uint8], caption: str = "") -> None:
-    """Puts an image, (h, w, c) of 0 to 255, without axes and with a caption above."""
+def show_image(axes: Axes, image: NDArray[np.uint8], caption: str = "", size: float = 9) -> None:
+    """Puts an image, (h, w, c) of 0 to 255, without axes, and a caption of `size` points above."""
     axes.imshow(image.squeeze(), vmin=0, vmax=255)
-    axes.set_title(caption, fontsize=9, loc="center")
+    axes.set_title(caption, fontsize=size, loc="center")
     axes.axis("off")

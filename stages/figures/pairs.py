@@ -22,7 +22,7 @@ def draw_pairs(
     grid = figure.subplots(rows, A_ROW, squeeze=False).flat
     for axes, (above, below), caption in zip(grid, pairs, captions, strict=False):
         gap = np.full((1, *above.shape[1:]), 255, dtype=np.uint8)
-        show_image(axes, np.concatenate([above, gap, below]), caption)
+        show_image(axes, np.concatenate([above, gap, below]), caption, size=8)
     for axes in figure.axes:
         axes.axis("off")
     figure.suptitle(title, fontsize=10, x=0.01, ha="left")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from stages.picture import BLUE, GREY, ORANGE, new_figure, save
 
@@ -61,6 +61,7 @@ def draw_panel(axes: Axes, dataset: str, runs: dict[str, dict[str, float]]) -> N
     exponents = np.log10([scores["latency_median_ms"] for scores in runs.values()])
     axes.set_xlim(10.0 ** np.floor(exponents.min() - 0.2), 10.0 ** np.ceil(exponents.max() + 0.2))
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(y=0.12)
     axes.set_xlabel("ms for one image, one thread (median)")
     axes.set_ylabel("accuracy, 95% interval")
