@@ -110,6 +110,12 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
     "8 bits of grey": (save(LIGHT), ["used as it is"], LIGHT, 0),
     "light border, the model's size": (save(255 - LIGHT), ["used as it is"], 255 - LIGHT, 0),
     "grey as RGB": (save_mode("RGB"), ["made grey"], LIGHT, 0),
+    "RGB on dark grey, the model's size": (
+        save(np.dstack([np.maximum(LIGHT, 19)] * 3)),
+        ["made grey"],
+        np.maximum(LIGHT, 19),
+        0,
+    ),
     "16 bits": (
         save(LIGHT.astype(np.uint16) * 257),
         ["scaled from 0 to 65535"],
