@@ -4,8 +4,8 @@ ACTIONLINT := .github/actionlint
 GROUPS := arrays schema pictures keras sklearn onnx statistics plots pipeline dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro review noise experiments push test check actionlint format \
-	sample first-numbers clean
+.PHONY: help setup install lock repro predict review noise experiments push test check actionlint \
+	format sample first-numbers clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ lock: setup ## write requirements.lock anew, after an edit of the pins in pyproj
 repro: setup ## run the whole pipeline, as far as something changed, and print the results
 	@$(BIN)/dvc repro
 	@$(BIN)/python -m tools.results
+
+predict: setup ## classify pictures: MODEL=data/models/RUN.onnx IMAGE=files or folder, JSON=1
+	@$(BIN)/python -m tools.predict $(if $(JSON),--json) \
+		$(if $(INVERT),--$(patsubst no,no-invert,$(INVERT:yes=invert))) -- "$(MODEL)" $(IMAGE)
 
 review: setup ## say what a change did to every run: BASE=main, HEAD=revision or experiment
 	@$(BIN)/python -m tools.review "$(or $(BASE),main)" $(if $(HEAD),"$(HEAD)")

@@ -1,5 +1,6 @@
 """The audit finds what leaked, exactly and nearly, and raises no false alarm."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -133,6 +134,8 @@ def test_constant_and_repeated_images_are_counted() -> None:
     images[3:, 2, 2] = 9
     splits = {"train": (images, np.array([0, 0, 0, 1, 1], dtype=np.uint8))}
     report = audit.describe(splits, ["a", "b"])["train"]
+    content = splits["train"][0].tobytes() + splits["train"][1].tobytes()
+    assert report.pop("sha256") == hashlib.sha256(content).hexdigest()
     assert report == {
         "images": 5,
         "classes": {"a": 3, "b": 2},

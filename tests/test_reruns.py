@@ -62,19 +62,19 @@ DATA = {
     for dataset in ("fashion_mnist", "cifar10")
 } | {f"reshape@{d}-{layout}" for d in ("fashion_mnist", "cifar10") for layout in ("flat", "image")}
 SKLEARN = {name for name, settings in MODELS.items() if settings["framework"] == "sklearn"}
-EVERYTHING = {"check", "compare"} | DATA | set().union(*map(of_run, MODELS))
+EVERYTHING = {"check", "profile", "compare"} | DATA | set().union(*map(of_run, MODELS))
 
 EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "seed": (substitute("params.yaml", "seed: 100", "seed: 7"), EVERYTHING),
     "one model's parameter": (
         substitute("params.yaml", "n_neighbors: 3", "n_neighbors: 1"),
-        {"check", "compare"} | of_run("fashion_mnist-neighbors"),
+        {"check", "profile", "compare"} | of_run("fashion_mnist-neighbors"),
     ),
     "another's epochs": (
         substitute(
             "params.yaml", "epochs: 2\n      batch_size: 16", "epochs: 4\n      batch_size: 16"
         ),
-        {"check", "compare"} | of_run("cifar10-cnn"),
+        {"check", "profile", "compare"} | of_run("cifar10-cnn"),
     ),
     "a model file": (  # a comment: the models are the same, so nothing after them reruns
         add_comment("stages/models/cnn.py"),
@@ -89,9 +89,10 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "a data path, other test images": (
         take_other_test_images,
         {"check", "load@cifar10", "audit@cifar10", "normalize@cifar10", "reshape@cifar10-flat"}
-        | {"reshape@cifar10-image", "evaluate@cifar10-cnn", "plot@cifar10-cnn"},
+        | {"reshape@cifar10-image", "evaluate@cifar10-cnn", "plot@cifar10-cnn"}
+        | {"compare"},
     ),
-    "a new run": (add_run, {"check", "compare"} | of_run("fashion_mnist-bayes")),
+    "a new run": (add_run, {"check", "profile", "compare"} | of_run("fashion_mnist-bayes")),
     "a comment in README": (add_comment("README.md"), set()),
     "a comment in params.yaml": (add_comment("params.yaml"), set()),
 }

@@ -1,0 +1,177 @@
+"""The pictures: which there are, that they show something, and that what they show is right."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import matplotlib.image
+import numpy as np
+import onnx
+import pytest
+import yaml
+from conftest import ROOT
+
+from stages.calibration import bin_confidence
+from stages.classifier import open_classifier, read_about
+from stages.figures.confusion import count
+from stages.figures.examples import choose_examples, choose_mistakes
+from stages.figures.filters import compute_maps, find_convolution
+from stages.figures.tradeoff import draw_tradeoff, find_best_under, find_front, spread
+from stages.normalize import normalize
+
+RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
+ALWAYS = {"confusion.png", "confused_pairs.png", "examples.png", "mistakes.png"}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_picture_that_a_run_should_have_shows_something(trained: Path, name: str) -> None:
+    expected = set(ALWAYS)
+    if name != "fashion_mnist-svc":
+        expected |= {"reliability.png"}
+    if RUNS[name]["framework"] == "keras":
+        expected |= {"learning_curve.png"}
+    if RUNS[name]["model"] == "cnn":
+        expected |= {"filters.png", "feature_maps.png"}
+    folder = trained / "plots" / name / "pictures"
+    assert {path.name for path in folder.iterdir()} == expected
+    for path in folder.iterdir():
+        assert_not_blank(path)
+
+
+def test_the_pictures_of_all_runs_show_something(trained: Path) -> None:
+    for name in ("accuracy", "tradeoff", "audit/fashion_mnist", "audit/cifar10"):
+        assert_not_blank(trained / f"plots/{name}.png")
+
+
+def assert_not_blank(path: Path) -> None:
+    """Something stands in every quarter of the picture's height and width, at a size to read."""
+    pixels = matplotlib.image.imread(path)[..., :3]
+    height, width = pixels.shape[:2]
+    assert width >= 500, f"{path}: {width} pixels wide"
+    assert height >= 150, f"{path}: {height} pixels high"
+    for axis in (0, 1):
+        for quarter in np.array_split(pixels, 4, axis=axis):
+            assert np.unique(quarter.reshape(-1, 3), axis=0).shape[0] > 3, path
+
+
+def test_the_page_shows_every_picture_with_a_caption(trained: Path) -> None:
+    page = (trained / "plots/README.md").read_text()
+    shown = re.findall(r"!\[[^]]+\]\((.+?)\)\n\n(.+)", page)
+    there = {str(path.relative_to(trained / "plots")) for path in trained.glob("plots/**/*.png")}
+    assert {path for path, _ in shown} == there
+    assert len(shown) == len(there)
+    assert all(len(caption) > 20 for _, caption in shown)
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist-cnn", "cifar10-cnn"])
+def test_a_value_of_a_map_by_hand(trained: Path, name: str) -> None:
+    path = trained / f"data/models/{name}.onnx"
+    dataset = RUNS[name]["dataset"]
+    image = np.load(trained / f"data/raw/{dataset}/test/images.npy")[7:8]
+    taken = normalize(image, read_about(open_classifier(path, 1))["normalization"])
+    model = onnx.load(path)
+    convolution = find_convolution(model)
+    assert convolution is not None
+    maps = compute_maps(model, convolution, taken, threads=1)
+    filters, channels, height, width = convolution.weights.shape
+    assert (filters, channels) == (4, image.shape[-1])
+    # `valid` padding starts a map at the image's first pixel; `same` of a 3 x 3 filter one before.
+    margin = 0 if RUNS[name]["params"]["padding"] == "valid" else 1
+    for number in range(filters):
+        row, column = 11, 14  # of the map
+        total = float(convolution.bias[number])
+        for y in range(height):
+            for x in range(width):
+                for channel in range(channels):
+                    pixel = image[0, row - margin + y, column - margin + x, channel] / 255
+                    total += pixel * float(convolution.weights[number, channel, y, x])
+        assert maps[number, row, column] == pytest.approx(total, abs=1e-5)
+
+
+def test_a_model_without_convolution_has_no_filters(trained: Path) -> None:
+    assert find_convolution(onnx.load(trained / "data/models/fashion_mnist-mlp.onnx")) is None
+
+
+def scores(latency: float, accuracy: float) -> dict[str, Any]:
+    return {
+        "latency_median_ms": latency,
+        "accuracy": accuracy,
+        "accuracy_low": accuracy - 0.02,
+        "accuracy_high": accuracy + 0.02,
+        "file_bytes": 1e5,
+    }
+
+
+MODELS = {
+    "fast": scores(0.05, 0.7),
+    "dominated": scores(0.5, 0.6),
+    "middle": scores(0.5, 0.8),
+    "slow": scores(5, 0.9),
+    "slower": scores(50, 0.9),
+}
+
+
+def test_the_pareto_front() -> None:
+    assert find_front(MODELS) == ["fast", "middle", "slow"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "best"), [(0.01, None), (0.1, "fast"), (1, "middle"), (99, "slow")]
+)
+def test_the_best_under_a_limit(limit: float, best: str | None) -> None:
+    assert find_best_under(MODELS, limit) == best
+
+
+def test_labels_are_moved_apart_and_no_further() -> None:
+    assert spread([0.1, 0.5, 0.9], 0.1) == [0.1, 0.5, 0.9]
+    assert spread([0.50, 0.52], 0.1) == pytest.approx([0.46, 0.56])
+    crowded = spread([0.5, 0.5, 0.51, 0.6, 0.61], 0.1)
+    assert np.diff(crowded).min() >= 0.1 - 1e-9
+    assert np.mean(crowded) == pytest.approx(np.mean([0.5, 0.5, 0.51, 0.6, 0.61]))
+
+
+def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        draw_tradeoff({"data": MODELS}, tmp_path / f"{name}.png")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "other.png").read_bytes()
+
+
+def test_mistakes_are_those_it_was_surest_of() -> None:
+    labels, predicted = np.array([0, 1, 1, 0, 1]), np.array([1, 1, 0, 1, 0])
+    sure = np.array([0.6, 1.0, 0.9, 0.7, 0.8], dtype=np.float32)
+    probabilities = np.stack([sure, 1 - sure], axis=1)
+    assert choose_mistakes(labels, predicted, probabilities, 3, seed=0).tolist() == [2, 4, 3]
+    none = np.empty((5, 0), dtype=np.float32)
+    chosen = choose_mistakes(labels, predicted, none, 10, seed=0)
+    assert sorted(chosen) == [0, 2, 3, 4]
+    assert choose_mistakes(labels, labels, probabilities, 3, seed=0).tolist() == []
+
+
+def test_examples_depend_on_the_seed_alone() -> None:
+    assert choose_examples(100, 3, seed=1).tolist() == choose_examples(100, 3, seed=1).tolist()
+    assert choose_examples(100, 3, seed=1).tolist() != choose_examples(100, 3, seed=2).tolist()
+    assert sorted(choose_examples(2, 3, seed=1)) == [0, 1]
+
+
+def test_confusions_are_counted() -> None:
+    counts = count(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), 3)
+    assert counts.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+
+
+def test_bins_by_hand() -> None:
+    # Bins are 1/15 wide: 0.9 lies in the 14th and 1 in the last.
+    probabilities = np.array([[0.9, 0.1], [0.1, 0.9], [1, 0]], dtype=np.float32)
+    bins = bin_confidence(np.array([True, False, True]), probabilities)
+    assert bins.images.tolist() == [0] * 13 + [2, 1]
+    assert bins.confidence[13] == pytest.approx(0.9)
+    assert (bins.accuracy[13], bins.accuracy[14]) == (0.5, 1)
+
+
+def test_the_committed_page_is_of_the_committed_metrics() -> None:
+    profile = json.loads((ROOT / "metrics/profile.json").read_text())
+    page = (ROOT / "plots/README.md").read_text()
+    for link in re.findall(r"\]\((.+?\.png)\)", page):
+        assert (ROOT / "plots" / link).is_file(), link
+    for name in profile:
+        assert f"### {name}\n" in page

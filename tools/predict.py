@@ -1,0 +1,177 @@
+"""Classifies picture files with a trained model.
+
+.venv/bin/python -m tools.predict data/models/RUN.onnx IMAGE... [--json] [--no-invert]
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from onnxruntime import InferenceSession
+
+from stages.classifier import classify, open_classifier, read_about
+from stages.command import InputError, run
+from stages.normalize import normalize
+from stages.parameters import read_parameter
+from stages.reshape import reshape
+from tools.picture_file import read_picture
+
+TOP = 3
+MODELS = Path("data/models")
+
+
+def main(
+    model: Annotated[Path, typer.Argument(help="data/models/RUN.onnx")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="pictures, or folders of nothing but pictures"),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
+    invert: Annotated[
+        bool | None,
+        typer.Option(
+            "--invert/--no-invert",
+            help="whether dark becomes light; left out: if a model of grey images gets a picture "
+            "with a light border that is not of the model's own size and kind",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Prints the top three classes of each picture, and what was done to fit it to the model.
+
+    The first is the class that the model predicts. A picture that cannot be used is an error of
+    its own: the others are still classified, and the exit code is 1.
+    """
+    session = open_model(model)
+    results = predict(session, images, invert)
+    if as_json:
+        typer.echo(json.dumps(results, indent=2))
+    else:
+        for result in results:
+            typer.echo(describe(result), err="error" in result)
+    if any("error" in result for result in results):
+        raise typer.Exit(1)
+
+
+def open_model(model: Path) -> InferenceSession:
+    """A session on a model of this pipeline.
+
+    Raises:
+        InputError: it is missing or another kind of file.
+    """
+    if not model.is_file():
+        known = ", ".join(map(str, sorted(MODELS.glob("*.onnx")))) or "made by `make repro`"
+        raise InputError(f"{model}: no such model; MODEL is a file, here {known}")
+    session = open_classifier(model, read_parameter("threads"))
+    try:
+        about = read_about(session)
+        shape = reshape(np.empty((1, *about["image_shape"])), about["layout"]).shape[1:]
+    except (InputError, ValueError, TypeError) as error:
+        raise InputError(f"{model}: not a model of this pipeline: {error}") from None
+    if list(shape) != session.get_inputs()[0].shape[1:] or about["image_shape"][2] not in (1, 3):
+        raise InputError(
+            f"{model}: its metadata say images of {about['image_shape']}, layout "
+            f"{about['layout']}, but it takes {session.get_inputs()[0].shape[1:]}; train it anew"
+        )
+    return session
+
+
+def predict(
+    session: InferenceSession, images: list[Path], invert: bool | None
+) -> list[dict[str, Any]]:
+    """What the model says of each picture, in their order; folders are read in order of names.
+
+    `image` with `top`, a list of `class` and `probability` (None where the model has none), and
+    `done`, what was done to the picture; or `image` with `error`. All are classified at once, as
+    `evaluate` does: of the same images in the same order it gets the same bits.
+    """
+    about = read_about(session)
+    results: list[dict[str, Any]] = []
+    arrays = []
+    for path in images:
+        try:
+            files = list_folder(path) if path.is_dir() else [path]
+        except (InputError, OSError) as error:
+            results.append({"image": show(path), "error": explain(path, error)})
+            continue
+        for file in files:
+            try:
+                pixels, done = read_picture(file, about["image_shape"], invert)
+            except (InputError, OSError) as error:
+                results.append({"image": show(file), "error": explain(file, error)})
+            else:
+                arrays.append(pixels)
+                results.append({"image": show(file), "top": [], "done": done})
+    if not arrays:
+        return results
+    laid_out = reshape(normalize(np.stack(arrays), about["normalization"]), about["layout"])
+    labels, probabilities = classify(session, laid_out)
+    classified = (result for result in results if "top" in result)
+    for index, result in enumerate(classified):
+        of_classes = None if probabilities is None else probabilities[index]
+        result["top"] = list_top(about["classes"], int(labels[index]), of_classes)
+    return results
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """The files right in a folder, by name, without hidden ones and subfolders.
+
+    Raises:
+        InputError: there is none.
+    """
+    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    files = [path for path in entries if not path.is_dir()]
+    if not files:
+        subfolders = ", ".join(show(path) for path in entries)
+        raise InputError(
+            f"{folder}: no pictures in this folder; "
+            + (f"name its subfolders: {subfolders}" if subfolders else "name one that has some")
+        )
+    return files
+
+
+def list_top(
+    classes: list[str], label: int, probabilities: NDArray[np.float32] | None
+) -> list[dict[str, Any]]:
+    """The predicted class, and after it the most probable others, three in all.
+
+    Of a model without probabilities, the predicted class alone.
+    """
+    if probabilities is None:
+        return [{"class": classes[label], "probability": None}]
+    order = np.argsort(-probabilities, kind="stable").tolist()
+    # The label leads even where a model's probabilities do not agree with it.
+    first = [label, *(other for other in order if other != label)][:TOP]
+    return [{"class": classes[c], "probability": float(probabilities[c])} for c in first]
+
+
+def explain(path: Path, error: Exception) -> str:
+    """One line that says what is wrong with a file."""
+    if isinstance(error, OSError):
+        return f"{show(path)}: {error.strerror or error}; look at its name and permissions"
+    return " ".join(show(error).split())
+
+
+def show(name: object) -> str:
+    """The name of a file, with \\x.. for bytes of it that are not UTF-8."""
+    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def describe(result: dict[str, Any]) -> str:
+    """A result as text: a line on the picture, and one a class."""
+    if "error" in result:
+        return f"predict: error: {result['error']}"
+    width = max(len(one["class"]) for one in result["top"])
+    lines = [
+        f"  {one['class']:{width}}  "
+        + ("no probability" if one["probability"] is None else f"{one['probability']:.4f}")
+        for one in result["top"]
+    ]
+    return "\n".join([f"{result['image']}: {'; '.join(result['done'])}", *lines])
+
+
+if __name__ == "__main__":
+    run(main, "arrays", "onnx", "pictures")
