@@ -42,9 +42,6 @@ def main(raw: Path, metrics: Path, picture: Path, gate: Path) -> None:
         "test_in_training": int((leaked >= 0).sum()),
         "test_near_training": int(near.sum()),
     }
-    with written_whole(metrics) as path:
-        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
     order = np.argsort(np.where(leaked >= 0, -1, unlikeness), kind="stable")[:PAIRS]
     draw_pairs(
         [(test[i], training[nearest[i]]) for i in order],
@@ -56,6 +53,8 @@ def main(raw: Path, metrics: Path, picture: Path, gate: Path) -> None:
         title=f"{raw.name}: the test images (above) that are nearest to a training image (below)",
         out=picture,
     )
+    with written_whole(metrics) as path:
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(
         f"{raw.name}: of {len(test)} test images {report['test_in_training']} are also training "
         f"images, {report['test_near_training']} nearly so"

@@ -122,9 +122,8 @@ def test_every_stage_runs_on_what_it_declares(trained: Path, tmp_path: Path, kin
             for path in expected:
                 made = folder / path.relative_to(trained)
                 if name == "profile":  # times
-                    assert (
-                        json.loads(made.read_text()).keys() == json.loads(path.read_text()).keys()
-                    )
+                    ours, theirs = (json.loads(one.read_text()) for one in (made, path))
+                    assert ours.keys() == theirs.keys()
                     continue
                 assert made.read_bytes() == path.read_bytes(), f"{name}: {made}"
 

@@ -116,11 +116,9 @@ def test_the_pareto_front() -> None:
     assert find_front(MODELS) == ["fast", "middle", "slow"]
 
 
-@pytest.mark.parametrize(
-    ("limit", "best"), [(0.01, None), (0.1, "fast"), (1, "middle"), (99, "slow")]
-)
-def test_the_best_under_a_limit(limit: float, best: str | None) -> None:
-    assert find_best_under(MODELS, limit) == best
+def test_the_best_under_a_limit() -> None:
+    found = [find_best_under(MODELS, limit) for limit in (0.01, 0.1, 1, 99)]
+    assert found == [None, "fast", "middle", "slow"]
 
 
 def test_labels_are_moved_apart_and_no_further() -> None:

@@ -59,7 +59,7 @@ def test_every_run_has_its_files(trained: Path, name: str) -> None:
 
 
 def without_times(project: Path) -> dict[str, dict[str, object]]:
-    """The stages of dvc.lock but for `profile`, whose times differ, and `compare` that shows them."""
+    """The stages of dvc.lock, without `profile`, whose times differ, and `compare` after it."""
     lock = read_lock(project)
     return {name: lock[name] for name in lock if name not in ("profile", "compare")}
 

@@ -12,6 +12,7 @@ from onnx import numpy_helper
 from stages.picture import new_figure, save, show_image
 
 A_ROW = 8
+CELL = 1.31  # inches
 FILTERS_CAPTION = (
     "The numbers of a filter are weights that training found; before it they were random."
 )
@@ -68,10 +69,10 @@ def draw_filters(convolution: Convolution, title: str, out: Path) -> None:
     """Every filter, a picture a channel of the image, with its numbers."""
     weights = convolution.weights
     filters, channels = weights.shape[:2]
-    rows = -(-filters // A_ROW)
+    rows, columns = -(-filters // A_ROW), min(filters, A_ROW)
     limit = float(np.abs(weights).max()) or 1.0
-    figure = new_figure(width=10.5, height=0.6 + 1.48 * rows * channels)
-    grid = figure.subplots(rows * channels, min(filters, A_ROW), squeeze=False)
+    figure = new_figure(max(CELL * columns, 6.5), 0.6 + (CELL + 0.17) * rows * channels)
+    grid = figure.subplots(rows * channels, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     names = ["red", "green", "blue"] if channels == 3 else [""] * channels
@@ -96,10 +97,11 @@ def draw_maps(
     image: NDArray[np.uint8], maps: NDArray[np.float32], caption: str, title: str, out: Path
 ) -> None:
     """An image, (h, w, c), and what each filter makes of it, (filters, height, width)."""
-    rows = -(-len(maps) // A_ROW)
+    rows, columns = -(-len(maps) // A_ROW), min(len(maps), A_ROW) + 2  # two for the image
     limit = float(np.abs(maps).max()) or 1.0
-    figure = new_figure(width=10.5, height=0.8 + 1.3 * rows)
-    grid = figure.subplots(rows, A_ROW + 2, squeeze=False)
+    cell = 10.5 / columns
+    figure = new_figure(10.5, 0.8 + max((cell + 0.25) * rows, 2 * cell))
+    grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     spec = grid[0, 0].get_gridspec()
