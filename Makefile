@@ -25,8 +25,8 @@ lock: setup ## write requirements.lock anew, after an edit of the pins in pyproj
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-config \
 		--custom-compile-command 'make lock' $(GROUPS:%=--group %) --output-file requirements.lock
 
-repro: setup ## run the whole pipeline, as far as something changed, and print the results
-	@$(BIN)/dvc repro
+repro: setup ## run what changed, JOBS stages at once (the cores), and print the results
+	@$(BIN)/python -m tools.repro $(if $(JOBS),--jobs "$(JOBS)")
 	@$(BIN)/python -m tools.results
 
 predict: setup ## classify pictures: MODEL=data/models/RUN.onnx IMAGE=files or folder, JSON=1

@@ -112,7 +112,7 @@ def trained(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with FileLock(folder / "trained.lock"):
         if not (folder / "trained.done").exists():
             shutil.copytree(untrained, folder / "trained")
-            repro(folder / "trained")
+            run("python", "-m", "tools.repro", "--jobs", "2", cwd=folder / "trained")
             run("git", "add", "-A", cwd=folder / "trained")
             run("git", "commit", "-qm", "results", cwd=folder / "trained")
             (folder / "trained.done").touch()

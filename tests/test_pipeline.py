@@ -68,6 +68,7 @@ def test_one_core_gives_the_same_bytes_as_all(fresh: Path, trained: Path) -> Non
     one = str(min(os.sched_getaffinity(0)))
     run("taskset", "-c", one, BIN / "dvc", "repro", cwd=fresh)
     assert without_times(fresh) == without_times(trained)
+    assert list(read_lock(fresh)) == list(read_lock(trained))  # made side by side
     names = run("git", "ls-files", "metrics", "plots", cwd=trained).stdout.split()
     for name in set(names) - {"metrics/profile.json", "plots/tradeoff.png", "plots/README.md"}:
         assert (fresh / name).read_bytes() == (trained / name).read_bytes(), name

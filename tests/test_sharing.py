@@ -111,13 +111,22 @@ def pushed(storage: Path, path: Path) -> bool:
     return (storage / "files" / "md5" / md5[:2] / md5[2:]).exists()
 
 
-def assert_the_same_bytes(clone: Path, project: Path) -> None:
+# What shows the times of `profile`, which differ whenever it runs.
+TIMED = ("metrics/profile.json", "plots/tradeoff.png", "plots/README.md")
+
+
+def assert_the_same_bytes(clone: Path, project: Path, but: tuple[str, ...] = ()) -> None:
     """Compares dvc.lock, and every file that DVC or git keeps under the folders of results."""
-    assert read_lock(clone) == read_lock(project)
+    locks = [read_lock(folder) for folder in (clone, project)]
+    if but:
+        for lock in locks:
+            del lock["profile"], lock["compare"]
+    assert locks[0] == locks[1]
     for folder in ("data", "metrics", "plots"):
         files = [p.relative_to(project) for p in (project / folder).rglob("*") if p.is_file()]
         for path in files:
-            assert (clone / path).read_bytes() == (project / path).read_bytes(), path
+            if str(path) not in but:
+                assert (clone / path).read_bytes() == (project / path).read_bytes(), path
 
 
 def test_after_make_push_not_even_what_is_not_committed_is_trained_again(
@@ -131,13 +140,14 @@ def test_after_make_push_not_even_what_is_not_committed_is_trained_again(
     assert re.fullmatch(r"\d+ runs, \d+ files\n", run_push(project).stdout)
 
     edit(tmp_path / "clone")
-    output = run("dvc", "repro", "--pull", "--allow-missing", cwd=tmp_path / "clone").stdout
+    output = run("dvc", "repro", "--pull", cwd=tmp_path / "clone").stdout
     assert "Stage 'train@fashion_mnist-svc' is cached" in output
     assert "Stage 'evaluate@fashion_mnist-svc' is cached" in output
-    drawn = {"plot@fashion_mnist-svc", "compare"}  # DVC keeps no run that has only files of git
+    # DVC keeps no run that has only files of git.
+    drawn = {"profile", "plot@fashion_mnist-svc", "compare"}
     assert set(re.findall(r"^Running stage '(.+)':$", output, re.M)) == drawn
     run("dvc", "pull", cwd=tmp_path / "clone")
-    assert_the_same_bytes(tmp_path / "clone", project)
+    assert_the_same_bytes(tmp_path / "clone", project, but=TIMED)
 
 
 def edit(project: Path) -> None:

@@ -188,7 +188,7 @@ def check_lock(project: Path, status: int) -> str:
 
 
 def test_a_current_lock_passes_without_data(clone: Path) -> None:
-    assert "dvc.lock is current, in all 39 stages." in check_lock(clone, status=0)
+    assert "dvc.lock is current, in all 40 stages." in check_lock(clone, status=0)
     assert not (clone / "data" / "models").exists()
 
 
@@ -240,7 +240,7 @@ def test_what_the_lock_says_of_a_run_that_is_no_more_does_not_count(project: Pat
     run("git", "rm", "-qr", "plots/fashion_mnist-extra_trees", cwd=project)
     run("dvc", "repro", "-q", cwd=project)
     assert "train@fashion_mnist-extra_trees" in (project / "dvc.lock").read_text()
-    assert "in all 36 stages" in check_lock(project, status=0)
+    assert "in all 37 stages" in check_lock(project, status=0)
 
 
 # Do the committed numbers come out again?

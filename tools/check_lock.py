@@ -64,12 +64,12 @@ def absent_files(stages: list[str]) -> list[str]:
     absent = sorted(path for path in paths if not Path(path).exists())
     ignored = subprocess.run(
         ["git", "check-ignore", "--stdin"],
-        input="\n".join(absent),
+        input="\n".join(f"{path}\n{path}/" for path in absent),  # a file or a folder
         capture_output=True,
         encoding="utf-8",
         check=False,
     ).stdout.splitlines()
-    return [path for path in absent if path not in ignored]
+    return [path for path in absent if path not in ignored and f"{path}/" not in ignored]
 
 
 if __name__ == "__main__":

@@ -1,10 +1,8 @@
 """Fitting a Keras model."""
 
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
@@ -17,6 +15,7 @@ from pydantic import PositiveFloat, PositiveInt
 from stages.arrays import Split
 from stages.classifier import Prediction
 from stages.command import InputError
+from stages.convert.keras import convert
 
 STEPS_PER_EXECUTION = 50  # up to a third faster than 1, and the same weights bit for bit
 
@@ -79,12 +78,7 @@ def fit(
         probabilities = model.predict(images, verbose=0)
         return probabilities.argmax(axis=1), probabilities
 
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        # Keras patches the exporter for numpy 2 by asking for a name that numpy warns about.
-        warnings.filterwarnings("ignore", message=".*np.object", category=FutureWarning)
-        model.export(path, format="onnx", verbose=False)
-        return onnx.load(path), predict
+    return convert(model), predict
 
 
 def shuffled_batches(

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from skl2onnx import convert_sklearn
-from skl2onnx.common.data_types import FloatTensorType
 from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 from sklearn.base import BaseEstimator, clone
 from threadpoolctl import threadpool_limits
@@ -18,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from stages.arrays import Split
 from stages.classifier import NOT_ONNX, Prediction, classify, open_classifier
 from stages.command import InputError
+from stages.convert.sklearn import convert, has_probabilities
 from stages.export import check_agreement, to_contract
 
 TRIAL_IMAGES = 10  # of each class
@@ -55,7 +54,7 @@ def fit(
         model.fit(images, labels)
     except UNFIT as error:
         raise InputError(f"{type(model).__name__} cannot be fitted: {error}") from None
-    return export(model, images.shape[1]), lambda images: predict(model, images)
+    return convert(model, images.shape[1]), lambda images: predict(model, images)
 
 
 def predict(model: BaseEstimator, images: NDArray[Any]) -> Prediction:
@@ -81,7 +80,7 @@ def try_export(
         return  # too few images for it, say for 500 neighbors: the real fit will tell
     name = type(model).__name__
     try:
-        content = to_contract(export(trial, images.shape[1]), {"classes": list(range(classes))})
+        content = to_contract(convert(trial, images.shape[1]), {"classes": list(range(classes))})
         exported = classify(open_classifier(content, threads=1), images[few])
         check_agreement(predict(trial, images[few]), exported)
     except InputError as error:
@@ -91,22 +90,3 @@ def try_export(
     except EXPORT_FAILS as error:
         reason = f"{type(error).__name__}: {shorten(str(error), 120)}"
         raise InputError(f"{name} cannot be exported: skl2onnx fails on it ({reason})") from None
-
-
-def export(model: BaseEstimator, features: int) -> onnx.ModelProto:
-    """The fitted classifier as ONNX, outputs labels and, if it has them, probabilities."""
-    # By default the probabilities come out as a list of dictionaries.
-    options = {id(model): {"zipmap": False}} if has_probabilities(model) else None
-    inputs = [("images", FloatTensorType([None, features]))]
-    with warnings.catch_warnings():
-        # The exporter asks every SVC for its probabilities, deprecated in scikit-learn 1.9.
-        warnings.filterwarnings("ignore", "Attribute `prob._`", FutureWarning)
-        exported = convert_sklearn(model, initial_types=inputs, options=options)
-    if not has_probabilities(model):
-        del exported.graph.output[1:]  # decision values
-    return exported
-
-
-def has_probabilities(model: BaseEstimator) -> bool:
-    """Whether the classifier has `predict_proba`, which may depend on its parameters."""
-    return hasattr(model, "predict_proba")

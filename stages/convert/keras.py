@@ -1,0 +1,18 @@
+"""A fitted Keras model as ONNX."""
+
+import warnings
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import keras
+import onnx
+
+
+def convert(model: keras.Model) -> onnx.ModelProto:
+    """The graph: its output is the probabilities."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        # Keras patches the exporter for numpy 2 by asking for a name that numpy warns about.
+        warnings.filterwarnings("ignore", message=".*np.object", category=FutureWarning)
+        model.export(path, format="onnx", verbose=False)
+        return onnx.load(path)

@@ -1,0 +1,217 @@
+"""Stages side by side, on graphs made for it: real DVC, and commands of the shell."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ENVIRONMENT, ROOT, repro, run
+
+from tools.repro import Stage, measure_urgency, next_stage
+
+# Waits until another stage has started too: never, if one runs after the other.
+MEET = "touch {me}.here; for i in $(seq 200); do [ -e {other}.here ] && break; sleep 0.1; done; "
+MEET += "[ -e {other}.here ]"
+
+
+def stage(name: str, *upstream: str, first: str = "true", **more: Any) -> dict[str, Any]:
+    """A stage that writes NAME.txt from those of its upstream, after the command `first`."""
+    files = [f"{before}.txt" for before in upstream]
+    text = f"cat {' '.join(['source.txt', *files])} > {name}.txt; echo {name} >> {name}.txt"
+    return {
+        "cmd": f"({first}) && ({text})",
+        "deps": ["source.txt", *files],
+        "outs": [f"{name}.txt"],
+    } | more
+
+
+DIAMOND = {
+    "last": stage("last", "right", "left"),
+    "right": stage("right", "top", first=MEET.format(me="right", other="left")),
+    "left": stage("left", "top", first=MEET.format(me="left", other="right")),
+    "top": stage("top"),
+}
+
+
+def make(folder: Path, stages: dict[str, Any]) -> Path:
+    """A repository of these stages."""
+    for name in ("stages", "tools"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(ROOT / "pyproject.toml", folder / "pyproject.toml")
+    (folder / ".dvc").mkdir()
+    shutil.copyfile(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
+    (folder / "source.txt").write_text("source\n")
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
+    run("git", "init", "-q", "-b", "main", cwd=folder)
+    return folder
+
+
+def side_by_side(project: Path, jobs: int = 2, status: int = 0) -> dict[str, str]:
+    """Runs the stages and returns the state of each that was named."""
+    command = ["python", "-m", "tools.repro", "--jobs", str(jobs)]
+    said = run(*command, cwd=project, status=status).stdout
+    found = re.findall(r"^(\w+) +(ran|from the cache|failed|not run|interrupted)\b", said, re.M)
+    return dict(found)
+
+
+def serial_lock(folder: Path, stages: dict[str, Any]) -> str:
+    """What stands in dvc.lock after `dvc repro`, of stages that wait for no other."""
+    alone = make(folder, stages)
+    for name in stages:
+        (alone / f"{name}.here").touch()
+    repro(alone)
+    return (alone / "dvc.lock").read_text()
+
+
+def folder_in(tmp_path: Path, name: str) -> Path:
+    (tmp_path / name).mkdir()
+    return tmp_path / name
+
+
+def test_a_diamond_runs_side_by_side_and_ends_as_if_one_by_one(tmp_path: Path) -> None:
+    project = make(folder_in(tmp_path, "project"), DIAMOND)
+    assert side_by_side(project) == dict.fromkeys(DIAMOND, "ran")
+    expected = serial_lock(folder_in(tmp_path, "serial"), DIAMOND)
+    assert (project / "dvc.lock").read_text() == expected
+    assert repro(project) == []
+    assert side_by_side(project) == {}
+    assert "last" in (project / "logs" / "last.log").read_text()
+
+    lock = (project / "dvc.lock").read_text()
+    (project / "last.txt").unlink()
+    assert side_by_side(project) == {"last": "from the cache"}
+    assert (project / "dvc.lock").read_text() == lock
+
+
+def test_after_a_failure_the_others_finish_and_the_next_call_goes_on(tmp_path: Path) -> None:
+    stages = {
+        "bad": stage("bad", "top", first="echo what went wrong; [ -e mended ]"),
+        "after_bad": stage("after_bad", "bad"),
+        "top": stage("top"),
+        "good": stage("good", "top", first="sleep 1"),
+        "after_good": stage("after_good", "good"),
+    }
+    project = make(tmp_path, stages)
+    command = ["python", "-m", "tools.repro", "--jobs", "2"]
+    said = run(*command, cwd=project, status=1).stdout
+    assert re.search(r"^bad +failed", said, re.M)
+    assert re.search(r"^after_bad +not run", said, re.M)
+    assert re.search(r"^after_good +ran", said, re.M)
+    assert "    what went wrong\n" in said
+    assert "all of it: logs/bad.log" in said
+    assert "5 stages: 3 ran, 1 failed, 1 not run" in re.sub(
+        r"(\d failed), ", r"\1, ", sort_counts(said)
+    )
+    (project / "mended").touch()
+    assert side_by_side(project) == {"bad": "ran", "after_bad": "ran"}
+    assert repro(project) == []
+
+
+def sort_counts(said: str) -> str:
+    """The last line of the output, its counts in the order of the alphabet of their words."""
+    head, _, counts = said.splitlines()[-1].partition(": ")
+    order = ["ran", "failed", "not run"]
+    return f"{head}: " + ", ".join(
+        sorted(counts.split(", "), key=lambda count: order.index(count.split(" ", 1)[1]))
+    )
+
+
+def test_one_stage(tmp_path: Path) -> None:
+    project = make(tmp_path, {"only": stage("only")})
+    assert side_by_side(project, jobs=4) == {"only": "ran"}
+    assert side_by_side(project) == {}
+    (project / "source.txt").write_text("edited\n")
+    assert side_by_side(project) == {"only": "ran"}
+    (project / "source.txt").write_text("source\n")
+    assert side_by_side(project) == {"only": "from the cache"}
+
+
+def test_fifty_stages(tmp_path: Path) -> None:
+    stages: dict[str, Any] = {}
+    for number in reversed(range(50)):
+        upstream = sorted(
+            {f"s{before}" for before in (number // 2, number // 3) if before < number}
+        )
+        stages[f"s{number}"] = stage(f"s{number}", *upstream)
+    project = make(folder_in(tmp_path, "project"), stages)
+    assert side_by_side(project, jobs=4) == dict.fromkeys(stages, "ran")
+    assert (project / "dvc.lock").read_text() == serial_lock(folder_in(tmp_path, "serial"), stages)
+    assert repro(project) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_leaves_no_process_and_the_next_call_goes_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    sleep = f"sleep 7{tmp_path.stat().st_ino}"  # to be found among all processes
+    stages = {
+        "quick": stage("quick"),
+        "long": stage("long", "quick", first=f"touch started; [ -e second ] || {sleep}"),
+        "after": stage("after", "long"),
+    }
+    project = make(tmp_path, stages)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tools.repro"],
+        cwd=project,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    while not (project / "started").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert re.search(r"^long +interrupted", said, re.M)
+    assert subprocess.run(["pgrep", "-f", sleep], capture_output=True, check=False).stdout == b""
+    (project / "second").touch()
+    assert side_by_side(project) == {"long": "ran", "after": "ran"}
+    assert repro(project) == []
+
+
+def test_a_stage_that_runs_alone_has_nothing_beside_it(tmp_path: Path) -> None:
+    busy = "touch {0}.busy; sleep 0.5; rm {0}.busy"
+    stages = {
+        "timed": stage(
+            "timed", first='sleep 0.5; [ -z "$(ls | grep busy)" ]', meta={"alone": True}
+        ),
+        **{name: stage(name, first=busy.format(name)) for name in ("one", "two", "three")},
+    }
+    project = make(tmp_path, stages)
+    assert side_by_side(project, jobs=4) == dict.fromkeys(stages, "ran")
+
+
+def test_the_longest_chain_is_first() -> None:
+    stages = {
+        "short": Stage([], alone=False, stale=True),
+        "long": Stage([], alone=False, stale=True),
+        "start": Stage([], alone=False, stale=True),
+        "end": Stage(["start"], alone=False, stale=True),
+        "timed": Stage([], alone=True, stale=True),
+    }
+    seconds = {"short": 1.0, "long": 5.0, "start": 2.0, "end": 4.0, "timed": 9.0}
+    urgency = measure_urgency(stages, seconds)
+    assert urgency == {"short": 1, "long": 5, "start": 6, "end": 4, "timed": 9}
+    waiting = sorted(stages, key=lambda name: -urgency[name])
+    assert next_stage(stages, waiting, {}, [], jobs=2) == "start"
+    waiting.remove("start")
+    assert next_stage(stages, waiting, {}, ["start"], jobs=2) == "long"
+    assert next_stage(stages, waiting, {}, ["start", "long"], jobs=2) is None
+    assert next_stage(stages, ["timed"], {}, ["short"], jobs=2) is None
+    assert next_stage(stages, ["timed"], {}, [], jobs=2) == "timed"
+    assert next_stage(stages, ["short"], {}, ["timed"], jobs=2) is None
+
+
+def test_a_mistake_in_dvc_yaml_is_told(tmp_path: Path) -> None:
+    project = make(tmp_path, {"one": stage("one", "two"), "two": stage("two", "one")})
+    said = run("python", "-m", "tools.repro", cwd=project, status=2).stderr
+    assert said.startswith("repro: error: dvc.yaml: ")
+    assert "both a dependency and an output" in said

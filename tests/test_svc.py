@@ -1,0 +1,42 @@
+"""The graph of a support vector classifier, on every test image of the sample."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.svm import SVC
+from test_export import prepare
+
+from stages.classifier import classify, open_classifier
+from stages.convert.sklearn import convert
+from stages.export import to_contract
+
+TRAIN = prepare("fashion_mnist", "flat", "train", images_a_class=60)
+TEST = prepare("fashion_mnist", "flat", "test", images_a_class=200)[0]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"kernel": "rbf"},
+        {"kernel": "rbf", "gamma": 0.1, "C": 10.0},
+        {"kernel": "rbf", "class_weight": "balanced", "shrinking": False},
+        {"kernel": "rbf", "break_ties": True},
+        {"kernel": "rbf", "decision_function_shape": "ovo"},
+        {"kernel": "linear"},
+        {"kernel": "poly"},
+        {"kernel": "poly", "degree": 2, "coef0": 1.0, "gamma": "auto"},
+        {"kernel": "sigmoid", "coef0": -0.5},
+    ],
+    ids=lambda params: ",".join(map(str, params.values())),
+)
+def test_labels_are_those_of_scikit_learn(params: dict[str, Any], classes: int) -> None:
+    chosen = TRAIN[1] < classes
+    labels = TRAIN[1][chosen].astype(np.int64) + 3  # not counted from 0
+    model = SVC(**params).fit(TRAIN[0][chosen], labels)
+    content = to_contract(convert(model, TEST.shape[1]), {"classes": ["a class"] * 13})
+    exported, probabilities = classify(open_classifier(content, threads=1), TEST)
+    assert probabilities is None
+    assert len(np.unique(exported)) > 1
+    np.testing.assert_array_equal(exported, model.predict(TEST))
