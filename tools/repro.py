@@ -127,7 +127,7 @@ def work_off(stages: dict[str, Stage], jobs: int, states: dict[str, str]) -> Non
     LOGS.mkdir(exist_ok=True)
     with (
         ThreadPoolExecutor(jobs) as pool,
-        tqdm(total=len(stages), unit="stage", leave=False) as bar,
+        tqdm(total=len(stages), unit="stage", leave=False, disable=None) as bar,
     ):
 
         def note(name: str, state: str, took: float | None = None) -> None:
