@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -20,6 +21,11 @@ RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
 def test_a_second_repro_finds_nothing_to_do(project: Path) -> None:
     assert repro(project) == []
     assert run("git", "status", "--porcelain", cwd=project).stdout == ""
+
+
+def test_the_lock_made_side_by_side_is_in_the_order_of_dvc_repro(trained: Path) -> None:
+    said = run("dvc", "repro", "--dry", "--force", cwd=trained).stdout
+    assert list(read_lock(trained)) == re.findall(r"^Running stage '(.+)':$", said, re.M)
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -64,16 +70,6 @@ def without_times(project: Path) -> dict[str, dict[str, object]]:
     return {name: lock[name] for name in lock if name not in ("profile", "compare")}
 
 
-def test_one_core_gives_the_same_bytes_as_all(fresh: Path, trained: Path) -> None:
-    one = str(min(os.sched_getaffinity(0)))
-    run("taskset", "-c", one, BIN / "dvc", "repro", cwd=fresh)
-    assert without_times(fresh) == without_times(trained)
-    assert list(read_lock(fresh)) == list(read_lock(trained))  # made side by side
-    names = run("git", "ls-files", "metrics", "plots", cwd=trained).stdout.split()
-    for name in set(names) - {"metrics/profile.json", "plots/tradeoff.png", "plots/README.md"}:
-        assert (fresh / name).read_bytes() == (trained / name).read_bytes(), name
-
-
 KILLED_WHILE_WRITING = {
     "check": "data/check/params.txt",
     "load@cifar10": "data/raw/cifar10",
@@ -89,13 +85,17 @@ KILLED_WHILE_WRITING = {
 }
 
 
-def test_killed_in_every_kind_of_stage_it_ends_with_the_same_bytes(
+def test_killed_in_every_kind_of_stage_it_ends_with_the_same_bytes_on_one_core(
     fresh: Path, trained: Path
 ) -> None:
     for stage, out in KILLED_WHILE_WRITING.items():
         kill_while_writing(fresh, stage, fresh / out)
-    repro(fresh)
-    assert without_times(fresh) == without_times(trained)
+    one = str(min(os.sched_getaffinity(0)))
+    run("taskset", "-c", one, BIN / "dvc", "repro", cwd=fresh)
+    assert without_times(fresh) == without_times(trained)  # made on all cores, side by side
+    names = run("git", "ls-files", "metrics", "plots", cwd=trained).stdout.split()
+    for name in set(names) - {"metrics/profile.json", "plots/tradeoff.png", "plots/README.md"}:
+        assert (fresh / name).read_bytes() == (trained / name).read_bytes(), name
     assert not list(fresh.rglob("*.partial"))
     assert repro(fresh) == []
 
