@@ -56,7 +56,7 @@ def main(
     }
     typer.echo(tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True))
     for title, one in zip(titles, measured, strict=True):
-        typer.echo(f"\n{title}: {describe_spread(one['accuracy'])}")
+        typer.echo(f"\n{f'{title}: ' if base else ''}{describe_spread(one['accuracy'])}")
     if base:
         typer.echo(f"\n{compare(*(one['accuracy'] for one in measured))}")
 
