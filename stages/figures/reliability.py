@@ -34,11 +34,11 @@ def draw_reliability(
     )
     above.set_ylabel("accuracy")
     above.set_ylim(0, 1.02)
-    above.legend(loc="upper left")
     error = calibration_error(correct, probabilities)
     above.set_title(f"{title}: reliability\nexpected calibration error {error:.3f}")
     below.bar(left, bins.images, width, align="edge", color=GREY, edgecolor="w")
     below.set_ylabel("images")
     below.set_xlabel("confidence: the greatest probability")
     below.set_xlim(0, 1)
+    figure.legend(loc="outside lower center", ncols=2)  # beside the bars: some reach the top
     save(figure, out)
