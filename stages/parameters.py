@@ -12,7 +12,7 @@ from stages.command import InputError
 def read_parameters(path: Path = Path("params.yaml")) -> Any:
     """All of the file, by the parser that DVC reads it with: others read `1e-3` as text."""
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not YAML: {error}") from None
 

@@ -4,20 +4,22 @@
 """
 
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 import yaml
+from dvc.cli import main as dvc
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
@@ -32,6 +34,8 @@ SECONDS = LOGS / "seconds.json"  # of each stage when it last ran
 UNKNOWN_SECONDS = 10.0
 LAST_LINES = 15  # of a failed stage's log, shown
 PATIENCE = 5.0  # seconds between asking a process to end and killing it
+# Processes fork off one that has imported DVC, which takes half a second.
+PROCESSES = multiprocessing.get_context("forkserver")
 
 RAN, FROM_CACHE, UP_TO_DATE = "ran", "from the cache", "up to date"
 FAILED, NOT_RUN, INTERRUPTED = "failed", "not run", "interrupted"
@@ -50,7 +54,7 @@ class Stage:
 class Processes:
     """The running DVC processes; none starts after `stop`."""
 
-    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    running: dict[str, BaseProcess] = field(default_factory=dict)
     stopped: bool = False
 
 
@@ -65,6 +69,7 @@ def main(
     depend on it still run, and the exit code is 1. Ctrl-C stops all; the next call goes on.
     """
     signal.signal(signal.SIGTERM, raise_interrupt)
+    PROCESSES.set_forkserver_preload(["dvc.commands.repro", "tools.repro"])
     try:
         stages = read_stages()
     except DvcException as error:
@@ -74,7 +79,8 @@ def main(
     try:
         work_off(stages, jobs or count_cores(), states)
     finally:
-        sort_lock(lock_order, list(stages))
+        if set(states.values()) != {UP_TO_DATE}:
+            sort_lock(lock_order, list(stages))
     counts = [
         f"{list(states.values()).count(state)} {state}" for state in dict.fromkeys(states.values())
     ]
@@ -197,28 +203,31 @@ def next_stage(
 
 def reproduce(name: str, processes: Processes) -> tuple[str, float]:
     """Lets DVC reproduce one stage, and returns what became of it and the seconds it took."""
-    command = [str(Path(sys.executable).with_name("dvc")), "--wait-for-lock", "repro"]
     start = time.monotonic()
-    with log_of(name).open("wb") as log:
-        if processes.stopped:
-            return NOT_RUN, 0.0
-        process = subprocess.Popen(
-            [*command, "--single-item", name],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # a group of its own, to be stopped with all that it started
-        )
-        processes.running[name] = process
-        status = process.wait()
-        del processes.running[name]
+    if processes.stopped:
+        return NOT_RUN, 0.0
+    process = PROCESSES.Process(target=run_dvc, args=(name,))
+    process.start()
+    processes.running[name] = process
+    process.join()
+    del processes.running[name]
     took = time.monotonic() - start
-    if status:
+    if process.exitcode:
         return FAILED, took
     said = log_of(name).read_text(encoding="utf-8", errors="replace")
     if "is cached - skipping run" in said:
         return FROM_CACHE, took
     return (RAN if f"Running stage '{name}'" in said else UP_TO_DATE), took
+
+
+def run_dvc(name: str) -> None:
+    """What the process of a stage does: `dvc repro` of it alone, its output in the stage's log."""
+    os.setsid()  # a group of its own, to be stopped with all that it started
+    with open(os.devnull, "rb") as nothing, log_of(name).open("wb") as log:
+        os.dup2(nothing.fileno(), 0)
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    sys.exit(dvc(["--wait-for-lock", "repro", "--single-item", name]))
 
 
 def log_of(name: str) -> Path:
@@ -242,8 +251,9 @@ def stop(processes: Processes) -> None:
     with Repo(_wait_for_lock=True) as repo, repo.lock:
         for signal_number in (signal.SIGTERM, signal.SIGKILL):
             for process in list(processes.running.values()):
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal_number)
+                if process.pid:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal_number)
             deadline = time.monotonic() + PATIENCE
             while processes.running and time.monotonic() < deadline:
                 time.sleep(0.05)
