@@ -1,0 +1,84 @@
+"""Draws how time and memory of training grow with the images, plainly and in the pipeline.
+
+    .venv/bin/python -m benchmarks.growth
+
+draws benchmarks/results/growth.png from what is in full.json beside it.
+"""
+
+import json
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+from stages.command import InputError, run
+from stages.picture import BLUE, ORANGE, new_figure, save
+
+LINES = {"plain": (ORANGE, "o"), "pipeline": (BLUE, "s")}
+NAMES = {"plain": "plain script", "pipeline": "this pipeline"}
+ROWS = (("seconds", 1), ("mb", 1e-3))  # what, and what to multiply it by
+TICKS = (2_500, 10_000, 50_000)
+UP, DOWN = 7, -15  # points from the end of a line to its label
+
+
+def main(results: Path = Path("benchmarks/results")) -> None:
+    """Draws `results`/growth.png anew from `results`/full.json."""
+    growth = json.loads((results / "full.json").read_text(encoding="utf-8")).get("growth")
+    if growth is None:
+        raise InputError(f"{results}/full.json has no growth; `make benchmark FULL=1` measures it")
+    draw_growth(growth, results / "growth.png")
+
+
+def draw_growth(growth: dict[str, list[dict[str, float]]], out: Path) -> None:
+    """A column a run: seconds above, both axes logarithmic, and gigabytes below."""
+    figure = new_figure(width=0.7 + 1.9 * len(growth), height=5.0)
+    panels = figure.subplots(2, len(growth), sharex=True, sharey="row", squeeze=False)
+    for column, (name, points) in enumerate(growth.items()):
+        for axes, (unit, scale) in zip(panels[:, column], ROWS, strict=True):
+            draw_panel(axes, points, unit, scale)
+            if column == 0:
+                label_lines(axes, points[-1], unit, scale)
+        panels[0, column].set_title(name.replace("-", "\n", 1))
+    panels[0, 0].set_yscale("log")
+    panels[0, 0].yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    panels[0, 0].set_ylabel("seconds")
+    panels[1, 0].set_ylim(bottom=0)
+    panels[1, 0].set_ylabel("peak memory, GB")
+    panels[0, 0].set_xscale("log")
+    for axes in panels[1]:
+        axes.xaxis.set_major_locator(FixedLocator(TICKS))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.tick_params(axis="x", labelsize=8.5)
+    figure.supxlabel("training images, validation images among them", fontsize=10)
+    save(figure, out)
+
+
+def draw_panel(axes: Axes, points: list[dict[str, float]], unit: str, scale: float) -> None:
+    """Both lines of one run, in one unit."""
+    images = [point["images"] for point in points]
+    for way, (color, marker) in LINES.items():
+        values = [point[f"{way}_{unit}"] * scale for point in points]
+        axes.plot(images, values, color=color, marker=marker, markersize=4)
+    axes.margins(x=0.12)
+    axes.grid()
+
+
+def label_lines(axes: Axes, last: dict[str, float], unit: str, scale: float) -> None:
+    """Writes its name at the end of each line, on the side away from the other."""
+    ends = {way: last[f"{way}_{unit}"] * scale for way in LINES}
+    for way, end in ends.items():
+        axes.annotate(
+            NAMES[way],
+            (last["images"], end),
+            xytext=(6, UP if end == max(ends.values()) else DOWN),
+            textcoords="offset points",
+            ha="right",
+            color=LINES[way][0],
+            fontsize=9,
+            fontweight="bold",
+        )
+
+
+if __name__ == "__main__":
+    run(main, "plots")
