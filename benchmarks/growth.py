@@ -12,13 +12,14 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
 from stages.command import InputError, run
+from stages.figures.tradeoff import spread
 from stages.picture import BLUE, ORANGE, new_figure, save
 
 LINES = {"plain": (ORANGE, "o"), "pipeline": (BLUE, "s")}
 NAMES = {"plain": "plain script", "pipeline": "this pipeline"}
 ROWS = (("seconds", 1), ("mb", 1e-3))  # what, and what to multiply it by
 TICKS = (2_500, 10_000, 50_000)
-UP, DOWN = 7, -15  # points from the end of a line to its label
+LABEL_GAP = 0.1  # of the height of a panel
 
 
 def main(results: Path = Path("benchmarks/results")) -> None:
@@ -31,13 +32,11 @@ def main(results: Path = Path("benchmarks/results")) -> None:
 
 def draw_growth(growth: dict[str, list[dict[str, float]]], out: Path) -> None:
     """A column a run: seconds above, both axes logarithmic, and gigabytes below."""
-    figure = new_figure(width=0.7 + 1.9 * len(growth), height=5.0)
+    figure = new_figure(width=1.6 + 1.75 * len(growth), height=5.0)
     panels = figure.subplots(2, len(growth), sharex=True, sharey="row", squeeze=False)
     for column, (name, points) in enumerate(growth.items()):
         for axes, (unit, scale) in zip(panels[:, column], ROWS, strict=True):
             draw_panel(axes, points, unit, scale)
-            if column == 0:
-                label_lines(axes, points[-1], unit, scale)
         panels[0, column].set_title(name.replace("-", "\n", 1))
     panels[0, 0].set_yscale("log")
     panels[0, 0].yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
@@ -50,6 +49,8 @@ def draw_growth(growth: dict[str, list[dict[str, float]]], out: Path) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.tick_params(axis="x", labelsize=8.5)
+    for axes, (unit, scale) in zip(panels[:, -1], ROWS, strict=True):
+        label_lines(axes, list(growth.values())[-1][-1], unit, scale)
     figure.supxlabel("training images, validation images among them", fontsize=10)
     save(figure, out)
 
@@ -65,17 +66,18 @@ def draw_panel(axes: Axes, points: list[dict[str, float]], unit: str, scale: flo
 
 
 def label_lines(axes: Axes, last: dict[str, float], unit: str, scale: float) -> None:
-    """Writes its name at the end of each line, on the side away from the other."""
-    ends = {way: last[f"{way}_{unit}"] * scale for way in LINES}
-    for way, end in ends.items():
+    """Writes the name of each line to the right of its last point."""
+    ends = {way: (last["images"], last[f"{way}_{unit}"] * scale) for way in LINES}
+    to_fraction = axes.transData + axes.transAxes.inverted()
+    heights = {way: float(to_fraction.transform(end)[1]) for way, end in ends.items()}
+    ways = sorted(heights, key=lambda way: heights[way])
+    for way, height in zip(ways, spread([heights[way] for way in ways], LABEL_GAP), strict=True):
         axes.annotate(
             NAMES[way],
-            (last["images"], end),
-            xytext=(6, UP if end == max(ends.values()) else DOWN),
-            textcoords="offset points",
-            ha="right",
+            (1.02, height),
+            xycoords="axes fraction",
+            va="center",
             color=LINES[way][0],
-            fontsize=9,
             fontweight="bold",
         )
 

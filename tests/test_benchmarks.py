@@ -31,7 +31,7 @@ def test_a_child_of_a_child_counts(tmp_path: Path) -> None:
 
 
 def test_a_failing_command_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="failed: .*ZeroDivisionError"):
+    with pytest.raises(InputError, match=r"failed: .*ZeroDivisionError"):
         measure([sys.executable, "-c", "1 / 0"], tmp_path)
 
 
