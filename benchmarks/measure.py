@@ -13,7 +13,7 @@ import typer
 
 from stages.command import InputError
 
-EVERY = 0.2  # seconds between two looks at the memory
+EVERY = 0.2  # seconds between two looks at the memory: a shorter peak may be missed
 LAST_LINES = 10  # of a failed command's output, shown
 
 
@@ -55,7 +55,8 @@ def measure(command: list[str | Path], cwd: Path) -> Measured:
             status = process.wait()  # blocks: to wait for a time would be to look now and then
             seconds = time.perf_counter() - start
         finally:
-            process.terminate()
+            process.terminate()  # it has ended, unless this is interrupted
+            process.wait()
             ended.set()
         said = []
         for file in (output, errors):

@@ -29,7 +29,7 @@ from stages.command import InputError, run
 from stages.files import written_whole
 from stages.parameters import read_parameters
 from tools.noise import call
-from tools.repro import SECONDS, count_cores
+from tools.repro import RAN, SECONDS, count_cores
 
 RESULTS = Path("benchmarks/results")
 EDITS = {  # a parameter a run, and a value with which training is as much work
@@ -95,12 +95,20 @@ def read_accuracy(folder: Path, key: str) -> dict[str, Any]:
 
 
 def time_edit(folder: Path, key: str) -> dict[str, Any]:
-    """What `make repro` takes after an edit of one parameter, and what its training alone takes."""
+    """What `make repro` takes after an edit of one parameter, and what its training alone takes.
+
+    And how many stages the edit made run.
+    """
     parameter, value = EDITS[key]
     set_parameter(folder, f"models.{key}.params.{parameter}", value)
     bare = time_bare(folder, key)
     edited = announce(f"{key}: make repro after {parameter}: {value}", ["make", "repro"], folder)
-    return {"edit": f"{parameter}: {value}", "bare": bare, "edited": edited.numbers()}
+    ran = edited.output.count(f" {RAN} ")
+    return {
+        "edit": f"{parameter}: {value}",
+        "bare": bare,
+        "edited": edited.numbers() | {"stages": ran},
+    }
 
 
 def time_no_ops(folder: Path) -> dict[str, float]:

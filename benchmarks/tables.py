@@ -109,11 +109,10 @@ def show_edits(runs: dict[str, dict[str, Any]]) -> str:
         bare, edited = run["bare"], run["edited"]
         ratio = edited["seconds"] / bare["seconds"]
         took = [f"{one[key]:,.1f}" for key in ("seconds", "peak_mb") for one in (bare, edited)]
-        rows.append(
-            [f"`{name}`", run["edit"], *took, f"{ratio:.2f}", verdict(ratio <= AT_MOST_EDIT)]
-        )
+        edit = [f"`{name}`", run["edit"], str(edited["stages"])]
+        rows.append([*edit, *took, f"{ratio:.2f}", verdict(ratio <= AT_MOST_EDIT)])
     header = ["alone, s", "`make repro`, s", "alone, peak MB", "`make repro`, peak MB"]
-    return show_table(rows, "run", "edit", *header, "ratio", "goal met")
+    return show_table(rows, "run", "edit", "stages", *header, "ratio", "goal met")
 
 
 def show_stages(stages: dict[str, float]) -> str:
