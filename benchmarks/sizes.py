@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import typer
 from numpy.typing import NDArray
 
 from benchmarks.clone import set_parameter
@@ -37,6 +38,7 @@ def measure_growth(
         whole[dataset] = {split: read(source, split, classes) for split in ("train", "test")}
     growth: Growth = {run: [] for run in datasets}
     for size in SIZES:
+        typer.echo(f"on {size:,} training images:")
         with TemporaryDirectory() as name:
             for dataset, splits in whole.items():
                 path = f"data/growth/{dataset}-{size}"
