@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from stages.command import InputError, run
 from stages.figures.tradeoff import spread
@@ -40,6 +40,7 @@ def draw_growth(growth: dict[str, list[dict[str, float]]], out: Path) -> None:
         panels[0, column].set_title(name.replace("-", "\n", 1))
     panels[0, 0].set_yscale("log")
     panels[0, 0].yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    panels[0, 0].yaxis.set_minor_formatter(NullFormatter())
     panels[0, 0].set_ylabel("seconds")
     panels[1, 0].set_ylim(bottom=0)
     panels[1, 0].set_ylabel("peak memory, GB")
