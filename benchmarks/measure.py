@@ -1,0 +1,91 @@
+"""Wall time and peak memory of a command with all processes that it starts."""
+
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from threading import Event
+
+import psutil
+import typer
+
+from stages.command import InputError
+
+EVERY = 0.2  # seconds between two looks at the memory: a shorter peak may be missed
+LAST_LINES = 10  # of a failed command's output, shown
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a command took, in seconds and in megabytes of a million bytes, and what it printed."""
+
+    seconds: float
+    peak_mb: float
+    output: str
+
+    def numbers(self) -> dict[str, float]:
+        """Seconds and peak memory, rounded."""
+        return {"seconds": round(self.seconds, 3), "peak_mb": round(self.peak_mb, 1)}
+
+
+def announce(title: str, command: list[str | Path], cwd: Path) -> Measured:
+    """Measures a command, and prints what runs now and what it took."""
+    typer.echo(f"{title:60}", nl=False)
+    measured = measure(command, cwd)
+    typer.echo(f"{measured.seconds:9.1f} s {measured.peak_mb:8,.0f} MB")
+    return measured
+
+
+def measure(command: list[str | Path], cwd: Path) -> Measured:
+    """Runs a command to its end.
+
+    Raises:
+        InputError: it failed; with the last lines of what it printed.
+    """
+    with TemporaryFile() as output, TemporaryFile() as errors, ThreadPoolExecutor(1) as pool:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=errors
+        )
+        ended = Event()
+        watched = pool.submit(watch, process.pid, ended)
+        try:
+            status = process.wait()  # blocks: to wait for a time would be to look now and then
+            seconds = time.perf_counter() - start
+        finally:
+            process.terminate()  # it has ended, unless this is interrupted
+            process.wait()
+            ended.set()
+        said = []
+        for file in (output, errors):
+            file.seek(0)
+            said.append(file.read().decode(errors="replace"))
+        if status:
+            last = "".join(said).splitlines()[-LAST_LINES:]
+            raise InputError(f"`{' '.join(map(str, command))}` failed: {' / '.join(last)}")
+        return Measured(seconds, watched.result() / 1e6, said[0])
+
+
+def watch(pid: int, ended: Event) -> int:
+    """The most bytes that a process and its descendants took at once, until `ended` is set."""
+    peak = 0
+    while True:
+        try:
+            process = psutil.Process(pid)
+            tree = [process, *process.children(recursive=True)]
+        except psutil.Error:
+            return peak
+        peak = max(peak, sum(map(count_bytes, tree)))
+        if ended.wait(EVERY):
+            return peak
+
+
+def count_bytes(process: psutil.Process) -> int:
+    """The memory of one process; what several share is divided among them, where Linux tells."""
+    try:
+        memory = process.memory_full_info()
+    except psutil.Error:  # it has just ended
+        return 0
+    return int(getattr(memory, "pss", memory.rss))

@@ -1,0 +1,84 @@
+"""How both ways of training grow with the number of images."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from benchmarks.clone import set_parameter
+from benchmarks.training import time_bare, time_plain, write_rows
+from stages.load import find_source
+from stages.parameters import read_parameters
+from stages.sources import idx
+from tools.noise import call
+from tools.sample import first_of_each_class
+
+SIZES = (2_500, 5_000, 10_000, 20_000)  # training images, validation images among them
+TEST_IMAGES = 1_000  # predicting does not count here
+
+Growth = dict[str, list[dict[str, float]]]  # by run; a point a number of images
+
+
+def measure_growth(
+    folder: Path, datasets: dict[str, str], measured: dict[str, dict[str, Any]]
+) -> Growth:
+    """Trains each run both ways on a part of its data set, the parts ascending.
+
+    `datasets` tells the data set of a run; `measured` what training on all of it took, the last
+    point.
+    """
+    parameters = read_parameters(folder / "params.yaml")
+    whole = {}
+    for dataset in sorted(set(datasets.values())):
+        source = folder / parameters["data"][dataset]["path"]
+        read, classes = find_source(source), parameters["data"][dataset]["classes"]
+        whole[dataset] = {split: read(source, split, classes) for split in ("train", "test")}
+    growth: Growth = {run: [] for run in datasets}
+    for size in SIZES:
+        typer.echo(f"on {size:,} training images:")
+        with TemporaryDirectory() as name:
+            for dataset, splits in whole.items():
+                path = f"data/growth/{dataset}-{size}"
+                write_part(folder / path, splits, size)
+                set_parameter(folder, f"data.{dataset}.path", path)
+            layouts = {parameters["models"][run]["layout"] for run in datasets}
+            stages = [f"reshape@{dataset}-{layout}" for dataset in whole for layout in layouts]
+            call(folder, "dvc", "repro", *stages)
+            for dataset in whole:
+                write_rows(folder, dataset, Path(name) / dataset)
+            for run, dataset in datasets.items():
+                plain = time_plain(folder, run, Path(name) / dataset)
+                growth[run].append(to_point(size, plain, time_bare(folder, run)))
+    for run, dataset in datasets.items():
+        size = len(whole[dataset]["train"][1])
+        growth[run].append(to_point(size, measured[run]["plain"], measured[run]["bare"]))
+    return growth
+
+
+def write_part(out: Path, splits: dict[str, tuple[NDArray[Any], NDArray[Any]]], size: int) -> None:
+    """Writes the first of each class, `size` in all, and the first test images, as IDX files."""
+    images, labels = splits["train"]
+    classes = len(set(labels.tolist()))
+    chosen = {
+        "train": first_of_each_class(labels, size // classes),
+        "test": np.arange(min(TEST_IMAGES, len(splits["test"][1]))),
+    }
+    out.mkdir(parents=True)
+    for split, (images, labels) in splits.items():
+        prefix, part = idx.PREFIXES[split], chosen[split]
+        idx.write_array(out / f"{prefix}-images-idx4-ubyte", images[part])
+        idx.write_array(out / f"{prefix}-labels-idx1-ubyte", labels[part].astype(np.uint8))
+
+
+def to_point(size: int, plain: dict[str, float], bare: dict[str, float]) -> dict[str, float]:
+    """What training took both ways; the pipeline predicts test images elsewhere."""
+    return {
+        "images": size,
+        "plain_seconds": round(plain["seconds"] - plain["predict_seconds"], 3),
+        "plain_mb": plain["peak_mb"],
+        "pipeline_seconds": bare["seconds"],
+        "pipeline_mb": bare["peak_mb"],
+    }

@@ -1,0 +1,36 @@
+"""Training one run in a clone: by its plain script, and by the bare command of its stage."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+
+from benchmarks.measure import announce
+from stages.arrays import read_split
+from tools.first_numbers import write_csv
+
+
+def write_rows(folder: Path, dataset: str, out: Path) -> None:
+    """Writes the very images that the clone trains on and is tested on as CSV files."""
+    for split in ("train", "test"):
+        write_csv(out, split, *read_split(folder / "data" / "raw" / dataset / split))
+
+
+def time_plain(folder: Path, run: str, rows: Path) -> dict[str, float]:
+    """What the plain script takes, as a whole and in each step, and its accuracy."""
+    command: list[str | Path] = [sys.executable, "-m", "benchmarks.plain", run, rows]
+    measured = announce(f"{run}: plain script", command, folder)
+    return measured.numbers() | json.loads(measured.output.splitlines()[-1])
+
+
+def time_bare(folder: Path, run: str) -> dict[str, float]:
+    """What the command of the train stage takes without DVC, with the parameters as they are."""
+    lock = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))
+    _python, *arguments, _model, _curve = shlex.split(lock["stages"][f"train@{run}"]["cmd"])
+    with TemporaryDirectory() as name:
+        outs = [Path(name) / "model.onnx", Path(name) / "learning_curve.csv"]
+        command: list[str | Path] = [sys.executable, *arguments, *outs]
+        return announce(f"{run}: its training alone", command, folder).numbers()
