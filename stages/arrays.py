@@ -1,5 +1,6 @@
 """Reading and writing a split on disk: a folder with `images.npy` and `labels.npy`."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,42 @@ from stages.command import InputError
 
 SPLITS = ("train", "validation", "test")
 
+BLOCK = 1000  # images at once in memory
+
 Split = tuple[NDArray[Any], NDArray[np.uint8]]
 
 
-def write_split(folder: Path, images: NDArray[Any], labels: NDArray[np.uint8]) -> None:
-    """Writes images, (n, ...), and labels, uint8 (n,)."""
+def write_split(
+    folder: Path,
+    images: NDArray[Any],
+    labels: NDArray[np.uint8],
+    chosen: NDArray[np.int64] | None = None,
+    change: Callable[[NDArray[Any]], NDArray[Any]] = np.asarray,
+) -> None:
+    """Writes images, (n, ...), and labels, uint8 (n,): all, or those with the indices `chosen`.
+
+    Each image as `change` makes it of a part of them. Block by block, so that of a large data set
+    there is never a second copy in memory.
+    """
     folder.mkdir(parents=True)
-    np.save(folder / "images.npy", np.ascontiguousarray(images), allow_pickle=False)
-    np.save(folder / "labels.npy", labels, allow_pickle=False)
+    if chosen is None:
+        chosen = np.arange(len(labels))
+    np.save(folder / "labels.npy", labels[chosen], allow_pickle=False)
+    nothing = change(images[:0])
+    header = {
+        "descr": np.lib.format.dtype_to_descr(nothing.dtype),
+        "fortran_order": False,
+        "shape": (len(chosen), *nothing.shape[1:]),
+    }
+    with (folder / "images.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)  # as np.save does
+        for rows in blocks(len(chosen)):
+            file.write(np.ascontiguousarray(change(images[chosen[rows]])).data)
+
+
+def blocks(count: int) -> Iterator[slice]:
+    """Slices of up to `BLOCK` that together are `count`."""
+    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
 
 
 def read_split(folder: Path) -> Split:
@@ -33,12 +62,15 @@ def read_split(folder: Path) -> Split:
             f"{folder}: {len(images)} images but labels of shape {labels.shape}; "
             "run `dvc repro` to make the folder anew"
         )
-    if np.issubdtype(images.dtype, np.floating) and not np.isfinite(images).all():
-        bad = int(np.flatnonzero(~np.isfinite(images.reshape(len(images), -1)).all(axis=1))[0])
-        raise InputError(
-            f"{folder / 'images.npy'}: image {bad} has a pixel that is NaN or infinite; "
-            "run `dvc repro` to make the file anew, or look for the mistake in its stage"
-        )
+    for rows in blocks(len(images)) if np.issubdtype(images.dtype, np.floating) else ():
+        finite = np.isfinite(images[rows])
+        if not finite.all():
+            axes = tuple(range(1, images.ndim))
+            bad = rows.start + int(finite.all(axis=axes).argmin())
+            raise InputError(
+                f"{folder / 'images.npy'}: image {bad} has a pixel that is NaN or infinite; "
+                "run `dvc repro` to make the file anew, or look for the mistake in its stage"
+            )
     return images, labels
 
 

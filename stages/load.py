@@ -30,22 +30,22 @@ def main(dataset: str, out: Path) -> None:
         )
     held = draw(train[1], parameters["validation_fraction"], read_parameter("seed"))
     splits = {
-        "train": (train[0][~held], train[1][~held]),
-        "validation": (train[0][held], train[1][held]),
-        "test": test,
+        "train": (*train, np.flatnonzero(~held)),
+        "validation": (*train, np.flatnonzero(held)),
+        "test": (*test, np.arange(len(test[1]))),
     }
-    missing = set(range(len(classes))) - set(splits["train"][1].tolist())
+    missing = set(range(len(classes))) - set(train[1][~held].tolist())
     if missing:
         names = ", ".join(classes[label] for label in sorted(missing))
         raise InputError(f"{folder}: no training image of {names}; add some or drop the class")
 
     with written_whole(out) as partial:
-        for split, (images, labels) in splits.items():
-            write_split(partial / split, images, labels)
+        for split, (images, labels, chosen) in splits.items():
+            write_split(partial / split, images, labels, chosen)
         about = {"dataset": dataset, "classes": classes}
         (partial / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    shape = "x".join(map(str, splits["train"][0].shape[1:]))
-    counts = ", ".join(f"{len(labels)} {split}" for split, (_, labels) in splits.items())
+    shape = "x".join(map(str, train[0].shape[1:]))
+    counts = ", ".join(f"{len(chosen)} {split}" for split, (_, _, chosen) in splits.items())
     print(f"{folder}: {shape} images: {counts}")
 
 

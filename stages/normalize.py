@@ -1,5 +1,6 @@
 """Turns pixels of 0 to 255 into float32 numbers that models train well on."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ def main(raw: Path, out: Path) -> None:
     method = read_parameter("normalize.method")
     about = json.loads((raw / "about.json").read_text(encoding="utf-8"))
     about["normalization"] = normalization = learn(read_split(raw / "train")[0], method)
+    to_numbers = functools.partial(normalize, normalization=normalization)
     with written_whole(out) as partial:
         for split in SPLITS:
             images, labels = read_split(raw / split)
-            write_split(partial / split, normalize(images, normalization), labels)
+            write_split(partial / split, images, labels, change=to_numbers)
         (partial / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     print(f"{method}: mean {normalization['mean']}, deviation {normalization['deviation']}")
 

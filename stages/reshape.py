@@ -1,5 +1,6 @@
 """Lays images out as a model takes them: `flat` (n, h*w*c) or `image` (n, h, w, c)."""
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,15 @@ def main(normalized: Path, layout: str, out: Path) -> None:
     """Writes the splits of `normalized` in `layout` to `out`, with `out`/about.json."""
     about = json.loads((normalized / "about.json").read_text(encoding="utf-8"))
     about["layout"] = layout
+    lay_out = functools.partial(reshape, layout=layout)
     with written_whole(out) as partial:
         for split in SPLITS:
             images, labels = read_split(normalized / split)
             about["image_shape"] = images.shape[1:]
-            laid_out = reshape(images, layout)
-            write_split(partial / split, laid_out, labels)
+            write_split(partial / split, images, labels, change=lay_out)
         (partial / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    print(f"{layout}: an image is {' x '.join(map(str, laid_out.shape[1:]))} numbers")
+    numbers = " x ".join(map(str, lay_out(images).shape[1:]))
+    print(f"{layout}: an image is {numbers} numbers")
 
 
 def reshape(images: NDArray[Any], layout: str) -> NDArray[Any]:

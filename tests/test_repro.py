@@ -197,16 +197,16 @@ def test_the_longest_chain_is_first() -> None:
         "end": Stage(["start"], alone=False, stale=True),
         "timed": Stage([], alone=True, stale=True),
     }
-    seconds = {"short": 1.0, "long": 5.0, "start": 2.0, "end": 4.0, "timed": 9.0}
+    seconds = {"short": 1.0, "long": 5.0, "start": 2.0, "end": 4.0, "timed": 3.0}
     urgency = measure_urgency(stages, seconds)
-    assert urgency == {"short": 1, "long": 5, "start": 6, "end": 4, "timed": 9}
+    assert urgency == {"short": 1, "long": 5, "start": 6, "end": 4, "timed": 3}
     waiting = sorted(stages, key=lambda name: -urgency[name])
     assert next_stage(stages, waiting, {}, [], jobs=2) == "start"
     waiting.remove("start")
     assert next_stage(stages, waiting, {}, ["start"], jobs=2) == "long"
     assert next_stage(stages, waiting, {}, ["start", "long"], jobs=2) is None
-    assert next_stage(stages, ["timed"], {}, ["short"], jobs=2) is None
-    assert next_stage(stages, ["timed"], {}, [], jobs=2) == "timed"
+    assert next_stage(stages, ["timed", "short"], {}, ["long"], jobs=2) is None
+    assert next_stage(stages, ["timed", "short"], {}, [], jobs=2) == "timed"
     assert next_stage(stages, ["short"], {}, ["timed"], jobs=2) is None
 
 

@@ -201,7 +201,8 @@ def test_no_validation_images_is_allowed(
 
 def test_arrays_that_do_not_fit(tmp_path: Path) -> None:
     images, labels = np.zeros((3, 4), dtype=np.float32), np.zeros(3, dtype=np.uint8)
-    write_split(tmp_path / "counts", images, labels[:2])
+    write_split(tmp_path / "counts", images, labels)
+    np.save(tmp_path / "counts" / "labels.npy", labels[:2])
     with pytest.raises(InputError, match=r"counts: 3 images but labels of shape \(2,\)"):
         read_split(tmp_path / "counts")
     images[1, 2] = np.nan
@@ -228,6 +229,7 @@ def test_a_model_that_is_not_one(trained: Path, tmp_path: Path) -> None:
 
 
 def test_a_stage_prints_one_line_and_leaves_nothing(project: Path) -> None:
+    (project / "data/models/fashion_mnist-mlp.onnx").unlink()  # read-only: a link into the cache
     (project / "data/models/fashion_mnist-mlp.onnx").write_text("not a model")
     (project / "metrics/fashion_mnist-mlp.json").unlink()
     command = (

@@ -69,7 +69,7 @@ def main(
     depend on it still run, and the exit code is 1. Ctrl-C stops all; the next call goes on.
     """
     signal.signal(signal.SIGTERM, raise_interrupt)
-    PROCESSES.set_forkserver_preload(["dvc.commands.repro", "tools.repro"])
+    PROCESSES.set_forkserver_preload(["dvc.cli", "dvc.commands.repro", "tqdm", "typer"])
     try:
         stages = read_stages()
     except DvcException as error:
@@ -188,17 +188,15 @@ def next_stage(
     running: list[str],
     jobs: int,
 ) -> str | None:
-    """The first that waits of those whose upstream is done and that may run beside the others.
+    """The first that waits of those whose upstream is done, if it may run beside the others.
 
-    A stage that runs alone waits for all others that are ready.
+    For a stage that runs alone the others end first, and none starts meanwhile.
     """
     if len(running) >= jobs or any(stages[name].alone for name in running):
         return None
-    ready = [name for name in waiting if all(b in states for b in stages[name].upstream)]
-    beside = [name for name in ready if not stages[name].alone]
-    if beside:
-        return beside[0]
-    return ready[0] if ready and not running else None
+    ready = (name for name in waiting if all(b in states for b in stages[name].upstream))
+    name = next(ready, None)
+    return None if name and stages[name].alone and running else name
 
 
 def reproduce(name: str, processes: Processes) -> tuple[str, float]:
@@ -272,11 +270,13 @@ def sort_lock(before: list[str], plan: list[str]) -> None:
 
     DVC itself appends a stage when it is done, so side by side the order is one of chance.
     """
-    if not Path("dvc.lock").exists():
+    order = [*before, *(name for name in plan if name not in before)]
+    present = read_lock_order()
+    if present == [name for name in order if name in present]:
         return
     with Repo(_wait_for_lock=True) as repo, repo.lock, modify_yaml("dvc.lock") as lock:
-        stages = lock.get("stages", {})
-        for name in [*before, *(name for name in plan if name not in before)]:
+        stages = lock["stages"]
+        for name in order:
             if name in stages:
                 stages[name] = stages.pop(name)
 

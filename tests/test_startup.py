@@ -1,0 +1,30 @@
+"""What is imported: the heavy libraries only where a model of theirs is trained."""
+
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run
+
+STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py"))
+HEAVY = ("tensorflow", "keras", "sklearn", "skl2onnx", "tf2onnx")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_starts_without_the_libraries_that_train(name: str) -> None:
+    code = f"import sys, stages.{name}; print(*(name for name in {HEAVY} if name in sys.modules))"
+    assert run("python", "-c", code, cwd=ROOT).stdout.strip() == ""
+
+
+def test_only_keras_models_import_tensorflow(trained: Path, tmp_path: Path) -> None:
+    outs = [str(tmp_path / "model.onnx"), str(tmp_path / "curve.csv")]
+    command = ["train", "fashion_mnist-decision_tree", "data/reshaped/fashion_mnist-flat", *outs]
+    code = f"""
+import runpy, sys
+sys.argv = {command}
+try:
+    runpy.run_module("stages.train", run_name="__main__")
+finally:
+    print("imported:", *(name for name in {HEAVY} if name in sys.modules))
+"""
+    said = run("python", "-c", code, cwd=trained).stdout
+    assert said.splitlines()[-1] == "imported: sklearn skl2onnx"
