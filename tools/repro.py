@@ -30,8 +30,7 @@ from stages.command import InputError, run
 from stages.files import written_whole
 
 LOGS = Path("logs")
-SECONDS = LOGS / "seconds.json"  # of each stage when it last ran here
-BENCHMARK = Path("benchmarks/results/sample.json")  # elsewhere, for a first run
+SECONDS = LOGS / "seconds.json"  # of each stage when it last ran
 UNKNOWN_SECONDS = 10.0
 LAST_LINES = 15  # of a failed stage's log, shown
 PATIENCE = 5.0  # seconds between asking a process to end and killing it
@@ -124,14 +123,10 @@ def read_stages() -> dict[str, Stage]:
 def work_off(stages: dict[str, Stage], jobs: int, states: dict[str, str]) -> None:
     """Runs the stages, each once those before it are done, and notes in `states` what became of it.
 
-    Of those that are ready, the one first that most time depends on, going by when it last ran,
-    or else by the committed benchmark.
+    Of those that are ready, the one first that most time depends on, going by when it last ran.
     """
     seconds = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}
-    benchmark = (
-        json.loads(BENCHMARK.read_text()) if BENCHMARK.exists() else {"cold": {"stages": {}}}
-    )
-    urgency = measure_urgency(stages, benchmark["cold"]["stages"] | seconds)
+    urgency = measure_urgency(stages, seconds)
     waiting = sorted(stages, key=lambda name: -urgency[name])
     processes = Processes()
     futures: dict[Future[tuple[str, float]], str] = {}
