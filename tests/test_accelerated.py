@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.svm import SVC
 from test_export import ABOUT, prepare
 
 from stages.classifier import classify, open_classifier
 from stages.command import InputError
 from stages.export import to_contract
-from stages.fit.sklearn import fit, limit_threads
+from stages.fit.sklearn import carry_over, fit, limit_threads
 from stages.models import estimator
 
 NONE: Any = (np.empty((0, 784), np.float32), np.empty(0, np.uint8))
@@ -58,6 +59,18 @@ def test_the_file_says_what_the_fitted_model_says(
     labels, _ = classify(open_classifier(file, 1), images)
     assert len(np.unique(labels)) == 10
     assert (labels != fitted.predict(images)).mean() <= 0.01  # which rounds in float32
+
+
+def test_what_is_not_carried_over_is_refused() -> None:
+    class Backwards(SVC):  # type: ignore[misc]
+        def predict(self, images: Any) -> Any:
+            return 9 - super().predict(images)
+
+    images, numbers = prepare("fashion_mnist", "flat", "train", images_a_class=10)
+    labels = numbers.astype(np.int64)
+    carry_over(SVC().fit(images, labels), SVC(), images, labels)
+    with pytest.raises(InputError, match="cannot be carried over to scikit-learn: 100%"):
+        carry_over(Backwards().fit(images, labels), SVC(), images, labels)
 
 
 def test_elsewhere_it_is_scikit_learn_s_own(

@@ -207,6 +207,8 @@ def reproduce(name: str, processes: Processes) -> tuple[str, float]:
     process = PROCESSES.Process(target=run_dvc, args=(name,))
     process.start()
     processes.running[name] = process
+    if processes.stopped:  # while it started
+        process.terminate()
     process.join()
     del processes.running[name]
     took = time.monotonic() - start

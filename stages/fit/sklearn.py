@@ -22,6 +22,7 @@ from stages.export import check_agreement, to_contract
 from stages.models.estimator import ACCELERATED, is_accelerated, own_path
 
 TRIAL_IMAGES = 10  # of each class
+CARRIED_APART = 0.05  # share of the trial images that may get another label, by rounding
 EXPORT_FAILS = (RuntimeError, NotImplementedError, TypeError, ValueError, NameError, *NOT_ONNX)
 UNFIT = (ValueError, TypeError, np.linalg.LinAlgError)  # what `fit` raises for what it cannot fit
 
@@ -84,6 +85,9 @@ def carry_over(
     The exporter knows only those; and they predict without oneDAL, which rounds so much in float32
     that an SVC gets 0.3% other labels, though its support vectors are the same. It is fitted on a
     few `images`, and then has all that `model` has put in the place of what that gave it.
+
+    Raises:
+        InputError: it does not say of the `images` what `model` says.
     """
     with warnings.catch_warnings(action="ignore"):  # of so few images
         own = clone(own).fit(images, labels)
@@ -93,6 +97,12 @@ def carry_over(
             if isinstance(fitted, np.ndarray) and isinstance(placeholder, np.ndarray):
                 fitted = np.array(fitted, dtype=placeholder.dtype, order="C")
             setattr(own, name, fitted)
+    apart = float((own.predict(images) != model.predict(images)).mean())
+    if apart > CARRIED_APART:
+        raise InputError(
+            f"{type(own).__name__} of scikit-learn-intelex cannot be carried over to scikit-learn: "
+            f"{apart:.0%} of the labels differ; say sklearn in the place of sklearnex"
+        )
     return own
 
 
