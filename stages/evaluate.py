@@ -1,6 +1,5 @@
 """Scores a trained model on the whole test split, through ONNX Runtime."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -9,11 +8,12 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from stages.arrays import read_split
-from stages.calibration import calibration_error
 from stages.classifier import classify, open_classifier, read_about
 from stages.command import InputError, run
 from stages.files import written_whole
 from stages.parameters import read_parameter
+from stages.scoring.metrics import METRICS
+from stages.scoring.predictions import write_predictions, write_probabilities
 
 
 def main(model: Path, test: Path, metrics: Path, predictions: Path, probabilities: Path) -> None:
@@ -37,18 +37,9 @@ def main(model: Path, test: Path, metrics: Path, predictions: Path, probabilitie
         written_whole(predictions) as predictions_file,
         written_whole(probabilities) as probabilities_file,
     ):
-        with probabilities_file.open("wb") as array:
-            np.save(
-                array,
-                np.empty((len(labels), 0), np.float32) if probability is None else probability,
-            )
         metrics_file.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
-        with predictions_file.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["actual", "predicted"])
-            writer.writerows(
-                (classes[a], classes[p]) for a, p in zip(labels, predicted, strict=True)
-            )
+        write_predictions(predictions_file, labels, predicted, classes)
+        write_probabilities(probabilities_file, probability, len(labels))
     print(f"{model.stem}: accuracy {scores['accuracy']} on {len(labels)} test images")
 
 
@@ -57,42 +48,23 @@ def score(
     predicted: NDArray[np.int64],
     probabilities: NDArray[np.float32] | None,
 ) -> dict[str, float]:
-    """The metrics of one run, rounded to six decimals.
+    """The metrics of one run, rounded to six decimals; those that it has the outputs for.
 
     `labels` and `predicted` are (n,), `probabilities` is (n, classes). The interval of the
     accuracy is Wilson's, at 95%.
     """
-    correct = predicted == labels
-    interval = binomtest(int(correct.sum()), len(correct)).proportion_ci(0.95, method="wilson")
-    scores = {
-        "accuracy": correct.mean(),
-        "accuracy_low": interval.low,
-        "accuracy_high": interval.high,
-        "macro_f1": macro_f1(labels, predicted),
-    }
-    if probabilities is not None:
-        scores["log_loss"] = log_loss(labels, probabilities)
-        scores["calibration_error"] = calibration_error(correct, probabilities)
+    scores: dict[str, float] = {}
+    for name, metric in METRICS.items():
+        if probabilities is None and metric.needs_probabilities:
+            continue
+        scores[name] = metric.function(labels, predicted, probabilities)
+        if name == "accuracy":
+            hits = int((predicted == labels).sum())
+            interval = binomtest(hits, len(labels)).proportion_ci(0.95, method="wilson")
+            scores |= {"accuracy_low": interval.low, "accuracy_high": interval.high}
     return {name: round(float(value), 6) + 0.0 for name, value in scores.items()} | {
         "test_images": len(labels)
     }
-
-
-def macro_f1(labels: NDArray[np.uint8], predicted: NDArray[np.int64]) -> float:
-    """The mean over classes of F1, the harmonic mean of precision and recall; 0 to 1."""
-    present = np.union1d(labels, predicted)
-    hits = np.array([np.sum((labels == c) & (predicted == c)) for c in present])
-    either = np.array([np.sum(labels == c) + np.sum(predicted == c) for c in present])
-    return float(np.mean(2 * hits / either))
-
-
-def log_loss(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> float:
-    """The mean negative natural logarithm of the probability of the right class.
-
-    As in scikit-learn, a probability counts as no less than the machine epsilon of its type.
-    """
-    of_right_class = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return float(-np.log(np.clip(of_right_class, np.finfo(np.float32).eps, 1)).mean())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Whether two models differ on the same test images by more than chance."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,31 +7,18 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest, bootstrap, permutation_test
 from statsmodels.stats.multitest import multipletests
 
-from stages.calibration import calibration_error
-from stages.evaluate import log_loss, macro_f1
+from stages.scoring.metrics import METRICS
 
 LEVEL = 0.05  # what counts as real; the intervals are at 1 - LEVEL
 RESAMPLES = 1999
 
-# Each takes labels (n,), predicted (n,) and probabilities (n, classes).
-METRICS: dict[str, Callable[..., float]] = {
-    "accuracy": lambda labels, predicted, _: float(np.mean(labels == predicted)),
-    "macro_f1": lambda labels, predicted, _: macro_f1(labels, predicted),
-    "log_loss": lambda labels, _, probabilities: log_loss(labels, probabilities),
-    "calibration_error": lambda labels, predicted, probabilities: calibration_error(
-        labels == predicted, probabilities
-    ),
-}
-NEED_PROBABILITIES = ("log_loss", "calibration_error")
-LESS_IS_BETTER = ("log_loss", "calibration_error")
-
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model said about n images: `predicted` (n,), `probabilities` (n, classes or 0)."""
+    """What a model said about n images: `predicted` (n,), `probabilities` (n, classes) or None."""
 
     predicted: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
+    probabilities: NDArray[np.float32] | None
 
 
 @dataclass(frozen=True)
@@ -83,22 +69,26 @@ def compare_metric(
     without a difference each image's two answers may be swapped, and an interval by the
     percentile bootstrap over images.
     """
-    metric = METRICS[name]
+    metric = METRICS[name].function
     exact = compare_accuracy(before.predicted == labels, after.predicted == labels)
     if name == "accuracy":
         return exact
 
     def score(models: NDArray[np.int64]) -> float:  # (n,): 0 or 1, whose answer to each image
         of_after = models.astype(bool)
-        return metric(
-            labels,
-            np.where(of_after, after.predicted, before.predicted),
-            np.where(of_after[:, None], after.probabilities, before.probabilities),
-        )
+        predicted = np.where(of_after, after.predicted, before.predicted)
+        if before.probabilities is None or after.probabilities is None:
+            return metric(labels, predicted, None)
+        probabilities = np.where(of_after[:, None], after.probabilities, before.probabilities)
+        return metric(labels, predicted, probabilities)
 
     def gain(images: NDArray[np.int64]) -> float:
         old, new = (
-            metric(labels[images], model.predicted[images], model.probabilities[images])
+            metric(
+                labels[images],
+                model.predicted[images],
+                None if model.probabilities is None else model.probabilities[images],
+            )
             for model in (before, after)
         )
         return new - old

@@ -1,6 +1,5 @@
 """A revision of the pipeline: a commit, an experiment or the workspace, read without a checkout."""
 
-import csv
 import io
 import json
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -19,8 +17,9 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from stages.command import InputError
-from tools.locks import Stages
+from stages.scoring.predictions import read_predictions, read_probabilities
 from tools.paired import Answers
+from tools.revisions.stages import Stages, read_lock
 
 NOISE = "docs/noise/{run}.json"  # what `make noise` measured
 
@@ -58,7 +57,7 @@ def open_revision(name: str) -> Iterator[Revision]:
         if missing:
             raise InputError(f"{title} has no {missing[0]}: say a revision where `dvc repro` ran")
         parameters = YAML(typ="safe", pure=True).load(files.read_text("params.yaml"))
-        stages = yaml.load(files.read_text("dvc.lock"), yaml.CSafeLoader)["stages"]
+        stages = read_lock(files.read_text("dvc.lock"))
         yield Revision(title, commit, files, parameters, stages)
     finally:
         files.close()
@@ -108,34 +107,35 @@ def read_scores(revision: Revision, run: str) -> dict[str, float]:
 
 def read_audit(revision: Revision, dataset: str) -> dict[str, Any]:
     """What the audit found: for each split `images`, `sha256`, `classes` and more."""
-    audit: dict[str, Any] = json.loads(read_text(revision, f"metrics/audit/{dataset}.json"))
+    path = f"data/audit/{dataset}.json"
+    if not revision.files.isfile(path):
+        path = f"metrics/audit/{dataset}.json"  # where it was until November 2026
+    audit: dict[str, Any] = json.loads(read_text(revision, path))
     return audit
 
 
 def read_answers(revision: Revision, run: str) -> tuple[NDArray[np.int64], Answers]:
     """The labels of the test images, (n,), and what the run's model said of them.
 
-    The probabilities have no columns where the model has none.
+    Without the probabilities, which `read_run_probabilities` reads.
 
     Raises:
         InputError: the predictions are not there, or their classes are not those of params.yaml.
     """
-    number = {name: label for label, name in enumerate(classes_of(revision, run))}
     path = f"plots/{run}/predictions.csv"
-    rows = csv.DictReader(io.StringIO(read_text(revision, path), newline=""))
+    lines = io.StringIO(read_text(revision, path), newline="")
     try:
-        pairs = [(number[row["actual"]], number[row["predicted"]]) for row in rows]
+        labels, predicted = read_predictions(lines, classes_of(revision, run))
     except KeyError as name:
         raise InputError(
             f"{revision.name}: {path} has the class {name}, which params.yaml does not name; "
             "it was not reproduced after an edit: run `dvc repro`"
         ) from None
-    labels, predicted = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    return labels, Answers(predicted, np.empty((len(labels), 0), dtype=np.float32))
+    return labels, Answers(predicted, None)
 
 
-def read_probabilities(revision: Revision, run: str, images: int) -> NDArray[np.float32]:
-    """(images, classes), or (images, 0) where the model has none.
+def read_run_probabilities(revision: Revision, run: str, images: int) -> NDArray[np.float32] | None:
+    """Probabilities, (images, classes), or None where the model has none.
 
     From the workspace, DVC's cache or remote.
 
@@ -144,18 +144,16 @@ def read_probabilities(revision: Revision, run: str, images: int) -> NDArray[np.
     """
     path = f"data/probabilities/{run}.npy"
     try:
-        array = np.load(io.BytesIO(revision.files.read_bytes(path)), allow_pickle=False)
+        return read_probabilities(io.BytesIO(revision.files.read_bytes(path)), images)
     except (FileNotFoundError, DvcException):
         raise InputError(
             f"{revision.name}: {path} is not in DVC's cache; `dvc fetch` gets it, or `dvc repro` "
             "makes it"
         ) from None
-    if len(array) != images:
+    except ValueError as error:
         raise InputError(
-            f"{revision.name}: {path} is of {len(array)} images and the predictions are of "
-            f"{images}; run `dvc checkout --allow-missing`"
-        )
-    return array
+            f"{revision.name}: {path}: {error}; run `dvc checkout --allow-missing`"
+        ) from None
 
 
 def read_text(revision: Revision, path: str) -> str:

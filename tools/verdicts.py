@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.command import InputError
+from stages.scoring.metrics import METRICS
 from tools.paired import (
-    LESS_IS_BETTER,
     LEVEL,
-    NEED_PROBABILITIES,
     Answers,
     Difference,
     compare_accuracy,
@@ -22,7 +22,7 @@ from tools.revision import (
     classes_of,
     read_answers,
     read_audit,
-    read_probabilities,
+    read_run_probabilities,
 )
 
 BETTER, WORSE, NO_REAL_CHANGE = "better", "worse", "no real change"
@@ -78,18 +78,17 @@ def judge(run: str, before: Revision, after: Revision, metrics: list[str]) -> Ve
     except InputError as error:
         return Verdict(run, NOT_COMPARABLE, str(error))
     lacking = ""
-    if any(name in NEED_PROBABILITIES for name in metrics):
+    if any(METRICS[name].needs_probabilities for name in metrics):
         try:
             old, new = (
-                Answers(answers.predicted, read_probabilities(revision, run, len(labels)))
+                Answers(answers.predicted, read_run_probabilities(revision, run, len(labels)))
                 for answers, revision in ((old, before), (new, after))
             )
         except InputError as error:
             lacking = str(error)
-    if np.array_equal(old.predicted, new.predicted) and np.array_equal(
-        old.probabilities, new.probabilities
-    ):
+    if same(old, new):
         return Verdict(run, SAME)
+    both = old.probabilities is not None and new.probabilities is not None
     return Verdict(
         run,
         NO_REAL_CHANGE,
@@ -97,10 +96,16 @@ def judge(run: str, before: Revision, after: Revision, metrics: list[str]) -> Ve
         metrics={
             name: compare_metric(name, labels, old, new)
             for name in metrics
-            if name not in NEED_PROBABILITIES or (old.probabilities.size and new.probabilities.size)
+            if both or not METRICS[name].needs_probabilities
         },
         classes=compare_classes(labels, old, new, classes_of(after, run)),
     )
+
+
+def same(before: Answers, after: Answers) -> bool:
+    """Whether two models say the very same of all images, as far as it was read."""
+    probabilities: list[Any] = [before.probabilities, after.probabilities]
+    return np.array_equal(before.predicted, after.predicted) and np.array_equal(*probabilities)
 
 
 def require_same_test_images(run: str, before: Revision, after: Revision) -> None:
@@ -172,7 +177,7 @@ def judge_difference(metric: str, difference: Difference) -> str:
     gain = difference.after - difference.before
     if difference.p >= LEVEL or gain == 0:
         return NO_REAL_CHANGE
-    return BETTER if (gain > 0) != (metric in LESS_IS_BETTER) else WORSE
+    return BETTER if (gain > 0) != METRICS[metric].lower_is_better else WORSE
 
 
 def object_to(verdicts: list[Verdict], tolerance: dict[str, float | None]) -> Iterator[str]:

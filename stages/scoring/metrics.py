@@ -1,0 +1,68 @@
+"""The metrics of a classifier: one table, which evaluation, reviews and reports go through."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.calibration import calibration_error
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric: its title in tables, and how it is computed.
+
+    `function` takes labels, int (n,), predicted labels, int64 (n,), and probabilities, float32
+    (n, classes), which are None for a metric that does not need them.
+    """
+
+    title: str
+    function: Callable[[NDArray[Any], NDArray[np.int64], Any], float]
+    needs_probabilities: bool = False
+    lower_is_better: bool = False
+
+
+def accuracy(labels: NDArray[Any], predicted: NDArray[np.int64], _: Any = None) -> float:
+    """The share of images whose predicted label is right; 0 to 1."""
+    return float(np.mean(labels == predicted))
+
+
+def macro_f1(labels: NDArray[Any], predicted: NDArray[np.int64], _: Any = None) -> float:
+    """The mean over classes of F1, the harmonic mean of precision and recall; 0 to 1."""
+    present = np.union1d(labels, predicted)
+    hits = np.array([np.sum((labels == c) & (predicted == c)) for c in present])
+    either = np.array([np.sum(labels == c) + np.sum(predicted == c) for c in present])
+    return float(np.mean(2 * hits / either))
+
+
+def log_loss(labels: NDArray[Any], _: Any, probabilities: NDArray[np.float32]) -> float:
+    """The mean negative natural logarithm of the probability of the right class.
+
+    As in scikit-learn, a probability counts as no less than the machine epsilon of its type.
+    """
+    of_right_class = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(np.clip(of_right_class, np.finfo(np.float32).eps, 1)).mean())
+
+
+def expected_calibration_error(
+    labels: NDArray[Any], predicted: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> float:
+    """How far confidence and accuracy are apart; 0 to 1. See `calibration_error`."""
+    return calibration_error(labels == predicted, probabilities)
+
+
+# A metric more is an entry here, and its tolerance in params.yaml. The order is that of
+# metrics/RUN.json and of the tables. Models are compared by the first.
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric("accuracy", accuracy),
+    "macro_f1": Metric("macro F1", macro_f1),
+    "log_loss": Metric("log loss", log_loss, needs_probabilities=True, lower_is_better=True),
+    "calibration_error": Metric(
+        "calibration error",
+        expected_calibration_error,
+        needs_probabilities=True,
+        lower_is_better=True,
+    ),
+}
