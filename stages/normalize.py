@@ -13,6 +13,8 @@ from stages.command import run
 from stages.files import written_whole
 from stages.parameters import read_parameter
 
+Normalization = dict[str, list[float]]  # `mean` and `deviation`
+
 
 def main(raw: Path, out: Path) -> None:
     """Writes the splits of `raw` to `out`; the numbers used go into `out`/about.json."""
@@ -28,16 +30,23 @@ def main(raw: Path, out: Path) -> None:
     print(f"{method}: mean {normalization['mean']}, deviation {normalization['deviation']}")
 
 
-def learn(train: NDArray[np.uint8], method: str) -> dict[str, list[float]]:
-    """Mean and standard deviation to normalize by, a number a channel, on pixels of 0 to 1.
+def learn(train: NDArray[np.uint8], method: str) -> Normalization:
+    """Mean and standard deviation to normalize by, one per channel, on pixels of 0 to 1.
 
-    `unit` leaves pixels of 0 to 1; `standardize` gives each channel of the training images,
-    uint8 (n, h, w, c), mean 0 and standard deviation 1.
+    Learned from the training images alone, uint8 (n, h, w, c).
     """
+    return METHODS[method](train)
+
+
+def unit(train: NDArray[np.uint8]) -> Normalization:
+    """What leaves pixels of 0 to 1 as they are."""
     channels = train.shape[-1]
-    if method == "unit":
-        return {"mean": [0.0] * channels, "deviation": [1.0] * channels}
-    counts = [np.bincount(train[..., c].ravel(), minlength=256) for c in range(channels)]
+    return {"mean": [0.0] * channels, "deviation": [1.0] * channels}
+
+
+def standardize(train: NDArray[np.uint8]) -> Normalization:
+    """What gives each channel of the training images mean 0 and standard deviation 1."""
+    counts = [np.bincount(train[..., c].ravel(), minlength=256) for c in range(train.shape[-1])]
     pixels = np.arange(256) / 255
     mean = [float(np.average(pixels, weights=n)) for n in counts]
     variance = [np.average((pixels - m) ** 2, weights=n) for m, n in zip(mean, counts, strict=True)]
@@ -45,7 +54,10 @@ def learn(train: NDArray[np.uint8], method: str) -> dict[str, list[float]]:
     return {"mean": mean, "deviation": [float(np.sqrt(v)) or 1.0 for v in variance]}
 
 
-def normalize(images: NDArray[Any], normalization: dict[str, list[float]]) -> NDArray[np.float32]:
+METHODS = {"unit": unit, "standardize": standardize}  # the choices of `normalize.method`
+
+
+def normalize(images: NDArray[Any], normalization: Normalization) -> NDArray[np.float32]:
     """Images of 0 to 255, (n, h, w, c), normalized to float32 of the same shape."""
     mean = np.array(normalization["mean"], dtype=np.float32)
     deviation = np.array(normalization["deviation"], dtype=np.float32)

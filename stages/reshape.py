@@ -11,8 +11,6 @@ from stages.arrays import SPLITS, read_split, write_split
 from stages.command import InputError, run
 from stages.files import written_whole
 
-LAYOUTS = ("flat", "image")
-
 
 def main(normalized: Path, layout: str, out: Path) -> None:
     """Writes the splits of `normalized` in `layout` to `out`, with `out`/about.json."""
@@ -31,12 +29,23 @@ def main(normalized: Path, layout: str, out: Path) -> None:
 
 def reshape(images: NDArray[Any], layout: str) -> NDArray[Any]:
     """Images (n, h, w, c) in `layout`, without a copy."""
-    if layout == "flat":
-        n, height, width, channels = images.shape
-        return images.reshape(n, height * width * channels)
-    if layout == "image":
-        return images
-    raise InputError(f"layout {layout!r} is unknown; the layouts are {', '.join(LAYOUTS)}")
+    if layout not in LAYOUTS:
+        raise InputError(f"layout {layout!r} is unknown; the layouts are {', '.join(LAYOUTS)}")
+    return LAYOUTS[layout](images)
+
+
+def flatten(images: NDArray[Any]) -> NDArray[Any]:
+    """Images (n, h, w, c) as rows, (n, h*w*c)."""
+    n, height, width, channels = images.shape
+    return images.reshape(n, height * width * channels)
+
+
+def keep(images: NDArray[Any]) -> NDArray[Any]:
+    """Images (n, h, w, c) as they are."""
+    return images
+
+
+LAYOUTS = {"flat": flatten, "image": keep}  # the choices of `models.RUN.layout`
 
 
 if __name__ == "__main__":

@@ -29,14 +29,16 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
     train, validation = read_split(arrays / "train"), read_split(arrays / "validation")
     require_pins(settings["framework"])
     with silenced():
-        framework = import_module(f"stages.fit.{settings['framework']}")
+        fitting = import_module(f"stages.frameworks.{settings['framework']}.fit")
+        predicting = import_module(f"stages.frameworks.{settings['framework']}.predict")
+        converting = import_module(f"stages.frameworks.{settings['framework']}.convert")
         build = import_module(f"stages.models.{settings['model']}").build
 
     print(f"{name}: fits {len(train[1])} images, validates on {len(validation[1])}", flush=True)
-    framework.limit_threads(threads)
+    fitting.limit_threads(threads)
     with written_whole(out) as model_file, written_whole(learning_curve) as curve_file:
         try:
-            model, predict = framework.fit(
+            model = fitting.fit(
                 build,
                 train,
                 validation,
@@ -45,10 +47,11 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
                 curve_file,
                 **settings["params"],
             )
-            content = to_contract(model, about)
+            graph = converting.convert(model, train[0].shape[1:])
+            content = to_contract(graph, about)
             session = open_classifier(content, threads)
             images = (validation if len(validation[1]) else train)[0][:COMPARED]
-            check_agreement(predict(images), classify(session, images))
+            check_agreement(predicting.predict(model, images), classify(session, images))
         except InputError as error:
             raise InputError(f"models.{name}: {error}") from None
         model_file.write_bytes(content)

@@ -1,15 +1,18 @@
 """Any classifier of scikit-learn, or of scikit-learn-intelex, by its import path."""
 
 import inspect
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 
 from stages.command import InputError
-
-ACCELERATED = "sklearnex"  # scikit-learn-intelex: the same classifiers, computed by oneDAL
+from stages.frameworks.sklearn.schema import (
+    ACCELERATED,
+    find_classifier,
+    is_accelerated,
+    own_path,
+)
 
 
 def build(seed: int, *, estimator: str, **params: Any) -> BaseEstimator:
@@ -42,33 +45,3 @@ def build(seed: int, *, estimator: str, **params: Any) -> BaseEstimator:
     except ValueError as error:
         raise InputError(str(error)) from None
     return model
-
-
-def is_accelerated(estimator: str) -> bool:
-    """Whether `estimator` is one of scikit-learn-intelex."""
-    return estimator.partition(".")[0] == ACCELERATED
-
-
-def own_path(estimator: str) -> str:
-    """The path in scikit-learn itself of the classifier that `estimator` is or stands for."""
-    return (
-        f"sklearn{estimator.removeprefix(ACCELERATED)}" if is_accelerated(estimator) else estimator
-    )
-
-
-def find_classifier(path: str, estimator: str) -> Any:
-    """The class at an import path, which stands for the parameter `estimator`.
-
-    Raises:
-        InputError: there is none in scikit-learn or scikit-learn-intelex, or it does not classify.
-    """
-    module, _, name = path.rpartition(".")
-    if module.partition(".")[0] not in ("sklearn", ACCELERATED):
-        raise InputError(f"estimator {estimator!r} is not of scikit-learn; say sklearn.svm.SVC")
-    try:
-        kind = getattr(import_module(module), name)
-    except (ImportError, AttributeError):
-        raise InputError(f"estimator {estimator!r} does not exist; say sklearn.svm.SVC") from None
-    if not (inspect.isclass(kind) and issubclass(kind, ClassifierMixin)):
-        raise InputError(f"estimator {estimator!r} is not a classifier; say sklearn.svm.SVC")
-    return kind

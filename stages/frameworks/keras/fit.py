@@ -7,15 +7,12 @@ from typing import Any
 
 import keras
 import numpy as np
-import onnx
 import tensorflow as tf
 from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
 
 from stages.arrays import Split
-from stages.classifier import Prediction
 from stages.command import InputError
-from stages.convert.keras import convert
 
 STEPS_PER_EXECUTION = 50  # up to a third faster than 1, and the same weights bit for bit
 
@@ -38,12 +35,11 @@ def fit(
     batch_size: PositiveInt,
     learning_rate: PositiveFloat,
     **architecture: Any,
-) -> tuple[onnx.ModelProto, Callable[[NDArray[Any]], Prediction]]:
+) -> keras.Model:
     """Builds a model of `architecture` and fits it with Adam on cross-entropy.
 
     Writes a row an epoch to `learning_curve`: epoch, accuracy, loss and, where there are
-    validation images, val_accuracy and val_loss. Returns the model as ONNX, with its
-    probabilities as output, and a function that predicts with the Keras model.
+    validation images, val_accuracy and val_loss.
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
@@ -74,11 +70,7 @@ def fit(
         verbose=1 if sys.stdout.isatty() else 2,  # a progress bar, or a line an epoch
     )
 
-    def predict(images: NDArray[Any]) -> Prediction:
-        probabilities = model.predict(images, verbose=0)
-        return probabilities.argmax(axis=1), probabilities
-
-    return convert(model), predict
+    return model
 
 
 def shuffled_batches(

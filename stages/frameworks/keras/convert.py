@@ -8,8 +8,8 @@ import keras
 import onnx
 
 
-def convert(model: keras.Model) -> onnx.ModelProto:
-    """The graph: its output is the probabilities."""
+def convert(model: keras.Model, image_shape: tuple[int, ...]) -> onnx.ModelProto:
+    """The graph: its output is the probabilities. The model knows the shape of an image."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         # Keras patches the exporter for numpy 2 by asking for a name that numpy warns about.

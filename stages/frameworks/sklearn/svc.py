@@ -1,46 +1,14 @@
-"""A fitted scikit-learn classifier as ONNX."""
+"""A support vector classifier without probabilities as an ONNX graph of products of matrices."""
 
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
-from skl2onnx import convert_sklearn, update_registered_converter
-from skl2onnx.common.data_types import FloatTensorType
-from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
-from sklearn.base import BaseEstimator
 from sklearn.svm import SVC
 
-OPSET = 18  # of the operators of an SVC's graph
-
-
-def convert(model: BaseEstimator, features: int) -> onnx.ModelProto:
-    """The graph: outputs labels and, if the classifier has them, probabilities."""
-    # By default the probabilities come out as a list of dictionaries.
-    options = {id(model): {"zipmap": False}} if has_probabilities(model) else None
-    if isinstance(model, SVC) and not has_probabilities(model):
-        # skl2onnx's own converter makes one node that takes 3 ms an image, and 50 s for 10,000.
-        update_registered_converter(
-            type(model),
-            "MatrixSVC",
-            calculate_linear_classifier_output_shapes,
-            convert_svc,
-            options={"zipmap": [False], "nocl": [False], "output_class_labels": [False]},
-        )
-        options = {id(model): {"zipmap": False}}
-    exported = convert_sklearn(
-        model, initial_types=[("images", FloatTensorType([None, features]))], options=options
-    )
-    if not has_probabilities(model):
-        del exported.graph.output[1:]  # decision values
-    return exported
-
-
-def has_probabilities(model: BaseEstimator) -> bool:
-    """Whether the classifier has `predict_proba`, which may depend on its parameters."""
-    return hasattr(model, "predict_proba")
+OPSET = 18  # of the operators of the graph
 
 
 def convert_svc(scope: Any, operator: Any, container: Any) -> None:

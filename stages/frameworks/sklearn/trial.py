@@ -1,0 +1,56 @@
+"""A trial of the export, on a copy of the classifier fitted on a few images."""
+
+import warnings
+from textwrap import shorten
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
+from sklearn.base import BaseEstimator, clone
+
+from stages.classifier import NOT_ONNX, classify, open_classifier
+from stages.command import InputError
+from stages.export import check_agreement, to_contract
+from stages.frameworks.sklearn.accelerated import carry_over
+from stages.frameworks.sklearn.convert import convert
+from stages.frameworks.sklearn.predict import predict
+
+EXPORT_FAILS = (RuntimeError, NotImplementedError, TypeError, ValueError, NameError, *NOT_ONNX)
+UNFIT = (ValueError, TypeError, np.linalg.LinAlgError)  # what `fit` raises for what it cannot fit
+
+
+def try_export(
+    model: BaseEstimator,
+    own: BaseEstimator,
+    images: NDArray[Any],
+    labels: NDArray[np.int64],
+    classes: int,
+) -> None:
+    """Exports a copy of the model fitted on a few images and runs it, to fail before the long fit.
+
+    `own` is scikit-learn's class of the same classifier.
+
+    Raises:
+        InputError: the copy cannot be exported, or not faithfully.
+    """
+    trial = clone(model)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of so few images
+            trial.fit(images, labels)
+            if type(model) is not type(own):
+                trial = carry_over(trial, own, images, labels)
+    except UNFIT:
+        return  # too few images for it, say for 500 neighbors: the real fit will tell
+    name = type(model).__name__
+    try:
+        content = to_contract(convert(trial, images.shape[1:]), {"classes": list(range(classes))})
+        exported = classify(open_classifier(content, threads=1), images)
+        check_agreement(predict(trial, images), exported)
+    except InputError as error:
+        raise InputError(f"{name} cannot be exported: {error}") from None
+    except (MissingConverter, MissingShapeCalculator):
+        raise InputError(f"{name} cannot be exported: skl2onnx does not know it") from None
+    except EXPORT_FAILS as error:
+        reason = f"{type(error).__name__}: {shorten(str(error), 120)}"
+        raise InputError(f"{name} cannot be exported: skl2onnx fails on it ({reason})") from None

@@ -1,0 +1,79 @@
+"""The whole of params.yaml."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, create_model
+
+from stages.schema.source import read_keys
+from stages.schema.validation import Strict
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Loss = Annotated[float, Field(ge=0)] | None
+
+
+class Dataset(Strict):
+    """A data set: where it lies, and what its labels 0, 1, ... are called."""
+
+    path: Annotated[str, Field(min_length=1)]
+    validation_fraction: Annotated[float, Field(ge=0, lt=1)]
+    classes: Annotated[list[str], Field(min_length=2, max_length=256)]  # a label is a uint8
+
+
+class Audit(Strict):
+    """What is found in the data, and how much of it is accepted."""
+
+    max_overlap: Annotated[int, Field(ge=0)]
+    near: Annotated[float, Field(ge=0, le=1)]
+
+
+class Profile(Strict):
+    """How long a model is timed."""
+
+    warm_up: Annotated[int, Field(ge=0)]
+    repeats: Annotated[int, Field(ge=1)]
+    batch: Annotated[int, Field(ge=1)]
+    batches: Annotated[int, Field(ge=1)]
+
+
+class Plot(Strict):
+    """How many test images the pictures show."""
+
+    examples: Annotated[int, Field(ge=1)]
+    mistakes: Annotated[int, Field(ge=1)]
+
+
+class Run(Strict):
+    """A model on a data set; `params` are checked against the model's own signature."""
+
+    dataset: str
+    layout: str
+    framework: str
+    model: str
+    params: dict[str, Any]
+
+
+def make_schema() -> Any:
+    """The schema of the whole of params.yaml; its choices are those that the code has."""
+    methods = tuple(read_keys("stages.normalize", "METHODS"))
+    method: Any = (Literal[methods], ...)
+    normalize: Any = create_model("Normalize", __base__=Strict, method=method)
+    losses: Any = dict.fromkeys(read_keys("stages.scoring.metrics", "METRICS"), (Loss, ...))
+    review: Any = create_model(
+        "Review",
+        __base__=Strict,
+        # By how much a metric may get really worse before a review objects; None: by any amount.
+        tolerance=(create_model("Tolerance", __base__=Strict, **losses), ...),
+    )
+    return create_model(
+        "Parameters",
+        __base__=Strict,
+        seed=(Annotated[int, Field(ge=0, lt=2**32)], ...),  # what numpy and scikit-learn take
+        threads=(Annotated[int, Field(ge=1)], ...),
+        data=(Annotated[dict[Name, Dataset], Field(min_length=1)], ...),
+        audit=(Audit, ...),
+        normalize=(normalize, ...),
+        profile=(Profile, ...),
+        plot=(Plot, ...),
+        review=(review, ...),
+        models=(Annotated[dict[Name, Run], Field(min_length=1)], ...),
+    )

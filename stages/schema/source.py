@@ -1,0 +1,70 @@
+"""What the source of a module says, without importing it: that would import its libraries.
+
+TensorFlow alone takes five seconds, after every edit of a parameter.
+"""
+
+import ast
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from stages.command import InputError
+
+PROJECT = Path(__file__).parents[2]
+NO_TYPE = ast.Name("a_type_for_every_keyword_argument")
+
+
+def path_of(module: str) -> Path:
+    """The file of a module of this project, by its dotted name."""
+    return PROJECT.joinpath(*module.split(".")).with_suffix(".py")
+
+
+def read_fields(module: str, function: str) -> dict[str, Any]:
+    """The keyword-only arguments of a function and their types, as fields of a pydantic model.
+
+    A type may use Python's built-in names, Annotated, Literal and pydantic's.
+    """
+    names = {**vars(pydantic), "Annotated": Annotated, "Literal": Literal}
+    for node in read_tree(module).body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            try:
+                return {
+                    argument.arg: (eval(ast.unparse(argument.annotation or NO_TYPE), names), ...)
+                    for argument in node.args.kwonlyargs
+                }
+            except NameError as error:
+                raise InputError(
+                    f"{module}: {function}: the type of an argument: {error}"
+                ) from None
+    raise InputError(f"{module}: has no function {function}")
+
+
+def read_keys(module: str, table: str) -> list[str]:
+    """The keys of a dictionary of strings that a module assigns to the name `table`."""
+    for node in read_tree(module).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == table for target in targets):
+            assert isinstance(node, ast.Assign | ast.AnnAssign)
+            if isinstance(node.value, ast.Dict):
+                return [ast.literal_eval(key) for key in node.value.keys if key is not None]
+    raise InputError(f"{module}: has no dictionary {table}")
+
+
+def read_imports(module: str) -> set[str]:
+    """The names of the packages that a module imports."""
+    found: set[str] = set()
+    for node in ast.walk(read_tree(module)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
+
+
+def read_tree(module: str) -> ast.Module:
+    """The syntax tree of a module."""
+    try:
+        return ast.parse(path_of(module).read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise InputError(f"{module}: not Python: {error}") from None

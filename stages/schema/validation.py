@@ -1,0 +1,47 @@
+"""Validating with pydantic, and saying what is wrong in one line."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from stages.command import InputError
+
+Schema = TypeVar("Schema", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """No unknown key, and no value of another type that could be converted."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def name_known_keys(cls, content: Any) -> Any:
+        """Refuses an unknown key with the known ones, which pydantic's own message leaves out."""
+        unknown = set(content) - set(cls.model_fields) if isinstance(content, dict) else set()
+        if unknown:
+            names = ", ".join(sorted(map(str, unknown)))
+            raise ValueError(f"has no {names}; it has {', '.join(cls.model_fields)}")
+        return content
+
+
+def validate(schema: type[Schema], content: Any, *at: str) -> Schema:
+    """`content`, which stands under the keys `at` in params.yaml, as an instance of `schema`.
+
+    Raises:
+        InputError: what is wrong with it, all on one line.
+    """
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        raise InputError("; ".join(describe(problem, *at) for problem in error.errors())) from None
+
+
+def describe(problem: ErrorDetails, *at: str) -> str:
+    """A problem as pydantic found it: the key, its value where that is short, and the matter."""
+    key = ".".join(map(str, [*at, *problem["loc"]])) or "params.yaml"
+    message = problem["msg"].removeprefix("Value error, ")
+    if isinstance(problem["input"], dict):
+        return f"{key}: {message}"
+    return f"{key} is {problem['input']!r}: {message}"
