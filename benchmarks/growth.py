@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from stages.command import InputError, run
-from stages.figures.tradeoff import spread
+from stages.figures.comparison.tradeoff import spread
 from stages.picture import BLUE, ORANGE, new_figure, save
 
 LINES = {"plain": (ORANGE, "o"), "pipeline": (BLUE, "s")}

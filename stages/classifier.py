@@ -34,13 +34,8 @@ def open_classifier(model: Path | bytes, threads: int) -> onnxruntime.InferenceS
     """
     name = "the exported model" if isinstance(model, bytes) else str(model)
     content = model if isinstance(model, bytes) else model.read_bytes()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = open_session(content, threads)
     except NOT_ONNX as error:
         raise InputError(f"{name}: not an ONNX model ({error}); run `dvc repro`") from None
     inputs = [value.name for value in session.get_inputs()]
@@ -51,6 +46,16 @@ def open_classifier(model: Path | bytes, threads: int) -> onnxruntime.InferenceS
             "['label', 'probability'], as `python -m stages.train` writes"
         )
     return session
+
+
+def open_session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
+    """A session on the bytes of any ONNX file, on the processor, with the same bits every time."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.use_deterministic_compute = True
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def read_about(session: onnxruntime.InferenceSession) -> dict[str, Any]:

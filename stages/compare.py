@@ -1,33 +1,42 @@
-"""Puts all runs side by side: accuracy, what it costs in time, and a page of all pictures."""
+"""Puts all runs side by side: accuracy, what it costs in time, and a page that leads to all."""
 
 import json
 from pathlib import Path
+from typing import Any
 
-from stages.command import run
-from stages.figures.accuracy import draw_accuracies
-from stages.figures.tradeoff import draw_tradeoff
+from stages.command import InputError, run
+from stages.figures.comparison.accuracy import draw_accuracies
+from stages.figures.comparison.page import write_page
+from stages.figures.comparison.tradeoff import draw_tradeoff
 from stages.files import written_whole
-from stages.gallery import Run, write_gallery
-from stages.parameters import read_parameter
 
 
-def main(metrics: Path, accuracy: Path, tradeoff: Path, gallery: Path) -> None:
-    """Draws `accuracy` and `tradeoff`, a panel a data set, and writes the page `gallery`.
+def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
+    """Draws `accuracy` and `tradeoff`, a panel a data set, and writes `page`.
 
-    From `metrics`/RUN.json of every run in params.yaml and `metrics`/profile.json.
+    From `metrics`/RUN.json and `metrics`/profile/RUN.json of every run.
     """
-    profile = json.loads((metrics / "profile.json").read_text(encoding="utf-8"))
-    runs: dict[str, Run] = {}
     datasets: dict[str, dict[str, dict[str, float]]] = {}
-    for name, settings in sorted(read_parameter("models").items()):
-        scores = json.loads((metrics / f"{name}.json").read_text(encoding="utf-8"))
-        runs[name] = Run(settings, scores | profile[name])
-        datasets.setdefault(settings["dataset"], {})[name] = runs[name].scores
+    for path in sorted(metrics.glob("*.json")):
+        profile = read(metrics / "profile" / path.name)
+        datasets.setdefault(profile.pop("dataset"), {})[path.stem] = read(path) | profile
+    if not datasets:
+        raise InputError(f"{metrics}: no run has metrics; run `dvc repro`")
     draw_accuracies(datasets, accuracy)
     draw_tradeoff(datasets, tradeoff)
-    with written_whole(gallery) as path:
-        path.write_text(write_gallery(runs, datasets), encoding="utf-8")
-    print(f"{gallery}: {len(runs)} runs")
+    with written_whole(page) as path:
+        path.write_text(write_page(datasets), encoding="utf-8")
+    print(f"{page}: {sum(map(len, datasets.values()))} runs")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The values of a JSON file."""
+    if not path.exists():
+        raise InputError(
+            f"{path}: missing; run `dvc repro`, or `git rm` what a removed run has left in metrics/"
+        )
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return values
 
 
 if __name__ == "__main__":

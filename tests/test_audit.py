@@ -84,7 +84,7 @@ def test_the_pipeline_stops_at_a_leak_and_goes_on_knowingly(project: Path) -> No
 
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
 def test_the_samples_are_clean(dataset: str) -> None:
-    report = json.loads((ROOT / f"metrics/audit/{dataset}.json").read_text())
+    report = json.loads((ROOT / f"data/audit/{dataset}.json").read_text())
     assert report["test_in_training"] == report["validation_in_train"] == 0
     for split in ("train", "validation", "test"):
         assert report[split]["repeated"] == report[split]["constant"] == 0

@@ -17,7 +17,7 @@ from stages.classifier import open_classifier, read_about
 from stages.figures.confusion import count
 from stages.figures.examples import choose_examples, choose_mistakes
 from stages.figures.filters import compute_maps, find_convolution
-from stages.figures.tradeoff import draw_tradeoff, find_best_under, find_front, spread
+from stages.figures.comparison.tradeoff import draw_tradeoff, find_best_under, find_front, spread
 from stages.normalize import normalize
 
 RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]

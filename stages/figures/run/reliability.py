@@ -1,21 +1,23 @@
 """Whether a model is right as often as it says."""
 
-from pathlib import Path
-
 import numpy as np
-from numpy.typing import NDArray
+from matplotlib.figure import Figure
 
 from stages.calibration import bin_confidence, calibration_error
-from stages.picture import BLUE, GREY, ORANGE, new_figure, save
+from stages.figures.run import Run
+from stages.picture import BLUE, GREY, ORANGE, new_figure
+
+CAPTION = "Whether it is right as often as it says: on the dashed line it is."
 
 
-def draw_reliability(
-    correct: NDArray[np.bool_], probabilities: NDArray[np.float32], title: str, out: Path
-) -> None:
+def draw(run: Run) -> Figure | None:
     """Accuracy against confidence in bins of equal width, and how many images stand in each.
 
-    `correct` is (n,), `probabilities` (n, classes). A calibrated model lies on the diagonal.
+    A calibrated model lies on the diagonal. None without probabilities.
     """
+    if run.probabilities is None:
+        return None
+    correct, probabilities = run.predicted == run.labels, run.probabilities
     bins = bin_confidence(correct, probabilities)
     width = 1 / len(bins.images)
     left = np.arange(len(bins.images)) * width
@@ -35,10 +37,10 @@ def draw_reliability(
     above.set_ylabel("accuracy")
     above.set_ylim(0, 1.02)
     error = calibration_error(correct, probabilities)
-    above.set_title(f"{title}: reliability\nexpected calibration error {error:.3f}")
+    above.set_title(f"{run.name}: reliability\nexpected calibration error {error:.3f}")
     below.bar(left, bins.images, width, align="edge", color=GREY, edgecolor="w")
     below.set_ylabel("images")
     below.set_xlabel("confidence: the greatest probability")
     below.set_xlim(0, 1)
     figure.legend(loc="outside lower center", ncols=2)  # beside the bars: some reach the top
-    save(figure, out)
+    return figure

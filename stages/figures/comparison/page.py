@@ -1,0 +1,46 @@
+"""The page that puts all runs side by side and leads to the pictures of each."""
+
+from stages.figures.comparison.tradeoff import find_best_under
+
+BUDGETS = (0.1, 1.0, 10.0)  # milliseconds for one image
+
+
+def write_page(datasets: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The Markdown of plots/README.md, from the metrics and profile of each run."""
+    parts = [
+        "# Pictures",
+        "Made by `dvc repro`; each edit that changes a picture changes it here. Interactive ones: "
+        "`dvc plots show`, and `dvc plots diff` for two revisions.",
+        "## Which model?",
+        "![Accuracy of all runs](accuracy.png)",
+        "Accuracy on the test images with 95% intervals.",
+        "![Accuracy against latency](tradeoff.png)",
+        "Accuracy against the time for one image; the area of a point is the size of the model's "
+        "file. No model is better in both than those on the line. Times are of the machine that "
+        "ran `profile` last: compare them with each other.",
+        budget_table(datasets),
+    ]
+    for dataset, runs in datasets.items():
+        parts += [
+            f"## {dataset}",
+            f"![Test images of {dataset} and their nearest training images](audit/{dataset}.png)",
+            "Test images (above) and the training images that are nearest to them (below).",
+            "Every picture of a run:",
+            "\n".join(f"- [{name}]({name}/pictures/README.md)" for name in sorted(runs)),
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def budget_table(datasets: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The best model of each data set under each limit of time, as Markdown."""
+    lines = [
+        f"| the best model under | {' | '.join(f'{budget:g} ms' for budget in BUDGETS)} |",
+        "| --- |" + " --- |" * len(BUDGETS),
+    ]
+    for dataset, runs in datasets.items():
+        cells = []
+        for budget in BUDGETS:
+            best = find_best_under(runs, budget)
+            cells.append(f"`{best}` {runs[best]['accuracy']:.4f}" if best else "none")
+        lines.append(f"| {dataset} | {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -1,0 +1,45 @@
+"""What a model takes for what."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from stages.figures.run import Run
+from stages.picture import new_figure
+from stages.scoring.metrics import accuracy
+
+CAPTION = "What it takes for what, in percent of each actual class."
+
+
+def draw(run: Run) -> Figure:
+    """A table of shares of the actual class, in percent, shaded by them."""
+    counts, classes = count(run.labels, run.predicted, len(run.classes)), run.classes
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure = new_figure(width=6.8, height=6.6)
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.argwhere(counts > 0):
+        share = shares[row, column]
+        text = f"{100 * share:.0f}" if share >= 0.01 else "<1"
+        color = "white" if share > 0.5 else "black"
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
+    axes.set_xticks(range(len(classes)), classes, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("actual")
+    axes.set_title(
+        f"{run.name}: accuracy {accuracy(run.labels, run.predicted):.3f}\n"
+        f"percent of each actual class, {counts.sum():,} images"
+    )
+    axes.spines[["top", "right"]].set_visible(True)
+    axes.tick_params(length=0)
+    return figure
+
+
+def count(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
+    """How often each actual class, a row, was predicted as each class, a column."""
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (labels, predicted), 1)
+    return counts

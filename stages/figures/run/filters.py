@@ -1,0 +1,72 @@
+"""What the first convolution of a model looks for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from stages.figures.run import Run
+from stages.picture import new_figure
+
+CAPTION = "The filters of its first convolution. The numbers are the weights that training found."
+A_ROW = 8
+CELL = 1.31  # inches
+NOTE = "The numbers of a filter are weights that training found; before it they were random."
+
+
+def draw(run: Run) -> Figure | None:
+    """Every filter, a picture a channel of the image, with its numbers; None if there is none."""
+    convolution = find_convolution(run.model)
+    if convolution is None:
+        return None
+    weights = convolution.weights
+    filters, channels = weights.shape[:2]
+    rows, columns = -(-filters // A_ROW), min(filters, A_ROW)
+    limit = float(np.abs(weights).max()) or 1.0
+    figure = new_figure(max(CELL * columns, 6.5), 0.6 + (CELL + 0.17) * rows * channels)
+    grid = figure.subplots(rows * channels, columns, squeeze=False)
+    for axes in grid.flat:
+        axes.axis("off")
+    names = ["red", "green", "blue"] if channels == 3 else [""] * channels
+    for index in range(filters):
+        row, column = divmod(index, A_ROW)
+        for channel in range(channels):
+            axes = grid[row * channels + channel, column]
+            axes.imshow(weights[index, channel], cmap="RdBu_r", vmin=-limit, vmax=limit)
+            label = f"filter {index + 1}" if channel == 0 else ""
+            axes.set_title(f"{label} {names[channel]}".strip(), fontsize=8, loc="center", pad=3)
+            for (y, x), value in np.ndenumerate(weights[index, channel]):
+                color = "white" if abs(value) > 0.6 * limit else "black"
+                axes.text(x, y, f"{value:.2f}", ha="center", va="center", color=color, fontsize=7)
+    figure.suptitle(
+        f"{run.name}: the filters of the first convolution\n{NOTE}",
+        fontsize=10, x=0.01, ha="left",
+    )  # fmt: skip
+    return figure
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """The first convolution of a model.
+
+    `weights` (filters, channels, height, width), `bias` (filters,), `output`: the name of the
+    value that holds its maps, (n, filters, height, width).
+    """
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    output: str
+
+
+def find_convolution(model: onnx.ModelProto) -> Convolution | None:
+    """The first convolution of a model, or None if it has none."""
+    values = {value.name: value for value in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            weights, *bias = (numpy_helper.to_array(values[name]) for name in node.input[1:])
+            no_bias = np.zeros(len(weights), dtype=np.float32)
+            return Convolution(weights, bias[0] if bias else no_bias, node.output[0])
+    return None
