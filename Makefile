@@ -1,7 +1,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ACTIONLINT := .github/actionlint
-GROUPS := arrays schema pictures keras sklearn onnx statistics plots pipeline dev
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install lock repro predict review noise experiments push test check actionlint \
@@ -23,7 +22,9 @@ install:
 
 lock: setup ## write requirements.lock anew, after an edit of the pins in pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-config \
-		--custom-compile-command 'make lock' $(GROUPS:%=--group %) --output-file requirements.lock
+		--custom-compile-command 'make lock' --output-file requirements.lock \
+		$$($(BIN)/python -c 'import tomllib; pins = tomllib.load(open("pyproject.toml", "rb")); \
+		print(*(f"--group={name}" for name in pins["dependency-groups"]))')
 
 repro: setup ## run what changed, JOBS stages at once (the cores), and print the results
 	@$(BIN)/python -m tools.repro $(if $(JOBS),--jobs "$(JOBS)")
@@ -68,7 +69,7 @@ push: setup ## push what lets another clone train nothing anew, to the remote of
 	@$(BIN)/python -m tools.push
 
 sample: setup ## make data/sample/ anew from the full data
-	@$(BIN)/dvc repro data/dvc.yaml:fetch@fashion_mnist data/dvc.yaml:fetch@cifar10
+	@$(BIN)/dvc repro data/dvc.yaml:fetch
 	@$(BIN)/python -m tools.sample data/full data/sample
 
 first-numbers: setup ## show why the first published accuracies of these models were wrong

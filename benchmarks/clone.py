@@ -13,7 +13,7 @@ from dvc.utils.serialize import modify_yaml
 
 from stages.command import InputError
 from stages.parameters import read_parameters
-from tools.noise import call
+from tools.revisions.programs import call
 
 LOCK = "requirements.lock"
 

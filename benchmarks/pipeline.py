@@ -28,8 +28,8 @@ from benchmarks.training import time_bare, time_plain, write_rows
 from stages.command import InputError, run
 from stages.files import written_whole
 from stages.parameters import read_parameters
-from tools.noise import call
 from tools.repro import RAN, SECONDS, count_cores
+from tools.revisions.programs import call
 
 RESULTS = Path("benchmarks/results")
 EDITS = {  # a parameter a run, and a value with which training is as much work

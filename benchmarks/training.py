@@ -6,11 +6,10 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import yaml
-
 from benchmarks.measure import announce
 from stages.arrays import read_split
 from tools.first_numbers import write_csv
+from tools.revisions.stages import read_lock
 
 
 def write_rows(folder: Path, dataset: str, out: Path) -> None:
@@ -28,8 +27,8 @@ def time_plain(folder: Path, run: str, rows: Path) -> dict[str, float]:
 
 def time_bare(folder: Path, run: str) -> dict[str, float]:
     """What the command of the train stage takes without DVC, with the parameters as they are."""
-    lock = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))
-    _python, *arguments, _model, _curve = shlex.split(lock["stages"][f"train@{run}"]["cmd"])
+    lock = read_lock((folder / "dvc.lock").read_text(encoding="utf-8"))
+    _python, *arguments, _model, _curve = shlex.split(lock[f"train@{run}"]["cmd"])
     with TemporaryDirectory() as name:
         outs = [Path(name) / "model.onnx", Path(name) / "learning_curve.csv"]
         command: list[str | Path] = [sys.executable, *arguments, *outs]

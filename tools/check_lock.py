@@ -4,14 +4,13 @@
 """
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import typer
-import yaml
 
 from stages.command import InputError, run
+from tools.revisions.programs import attempt
+from tools.revisions.stages import read_lock
 
 
 def main() -> None:
@@ -21,9 +20,7 @@ def main() -> None:
         InputError: a stage would run again, a file is not in git, or DVC cannot read the pipeline.
     """
     command = ["repro", "--dry", "--allow-missing", "--keep-going"]
-    dry = subprocess.run(
-        [sys.executable, "-m", "dvc", *command], capture_output=True, encoding="utf-8", check=False
-    )
+    dry = attempt(Path.cwd(), "dvc", *command)
     if stale := stale_stages(dry.stdout, dry.stderr):
         raise InputError(
             f"dvc.lock is not of these files and parameters: {', '.join(stale)} would run again, "
@@ -58,17 +55,12 @@ def absent_files(stages: list[str]) -> list[str]:
 
     To `dvc repro --allow-missing` these are like data that were not pulled.
     """
-    lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
+    lock = read_lock(Path("dvc.lock").read_text(encoding="utf-8"))
     known = [lock[name] for name in stages if name in lock]  # not those of data/dvc.yaml
     paths = {entry["path"] for stage in known for entry in stage["deps"] + stage["outs"]}
     absent = sorted(path for path in paths if not Path(path).exists())
-    ignored = subprocess.run(
-        ["git", "check-ignore", "--stdin"],
-        input="\n".join(f"{path}\n{path}/" for path in absent),  # a file or a folder
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    ).stdout.splitlines()
+    names = "\n".join(f"{path}\n{path}/" for path in absent)  # a file or a folder
+    ignored = attempt(Path.cwd(), "git", "check-ignore", "--stdin", stdin=names).stdout.splitlines()
     return [path for path in absent if path not in ignored and f"{path}/" not in ignored]
 
 

@@ -6,7 +6,6 @@ rows, once with honest ones.
 """
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tabulate import tabulate
 
 from stages.command import InputError, run
 from stages.sources import sheet
+from tools.revisions.programs import find_program
 
 SAMPLE = Path("data/sample/fashion_mnist")
 ROWS = 6000  # on which the published numbers come out
@@ -85,7 +85,7 @@ def experiment(
     """Runs the pipeline on `data` as an experiment that leaves the workspace alone."""
     changes = [f"data.fashion_mnist.path={data}", *SETTINGS, *settings]
     command = [
-        *(str(Path(sys.executable).with_name("dvc")), "exp", "run", "--temp", "--force"),
+        *(find_program("dvc"), "exp", "run", "--temp", "--force"),
         *("--name", name, "--copy-paths", str(data)),
         *(part for change in changes for part in ("-S", change)),
         *(f"evaluate@{run}" for run in PUBLISHED),

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-Stages = dict[str, dict[str, Any]]  # as in dvc.lock
+from tools.revisions.stages import Stages
+
 FEW = 3
 
 

@@ -6,7 +6,6 @@
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from stages.command import InputError, run
 from stages.files import written_whole
 from tools.report import describe_spread
 from tools.revision import NOISE, find_commit, open_revision, recipe_of
+from tools.revisions.programs import call, find_program, show_file
 
 POLL = 1.0  # seconds between two looks at the queue
 UNFINISHED = ("Queued", "Running")
@@ -91,11 +91,9 @@ def measure(revision: str, name: str, seeds: int, jobs: int) -> dict[str, Any]:
         tasks = queue(folder, name, numbers)
         work_off(folder, tasks, jobs)
         commits = [find_commit(experiment, folder) for experiment in tasks.values()]
-        metrics = [
-            json.loads(call(folder, "git", "show", f"{commit}:metrics/{name}.json"))
-            for commit in commits
-        ]
-    return {"recipe": recipe, "seeds": numbers, "accuracy": [one["accuracy"] for one in metrics]}
+        texts = [show_file(folder, commit, f"metrics/{name}.json") for commit in commits]
+        accuracies = [json.loads(text)["accuracy"] for text in texts if text is not None]
+    return {"recipe": recipe, "seeds": numbers, "accuracy": accuracies}
 
 
 @contextmanager
@@ -145,7 +143,7 @@ def work_off(folder: Path, tasks: dict[str, str], jobs: int) -> None:
         InputError: an experiment failed; the message tells how to read its log.
     """
     # Its output is not captured: the workers inherit it, and would be waited for.
-    start = [str(Path(sys.executable).with_name("dvc")), "queue", "start", "--jobs", str(jobs)]
+    start = [find_program("dvc"), "queue", "start", "--jobs", str(jobs)]
     subprocess.run(start, cwd=folder, stdout=subprocess.DEVNULL, check=True)
     try:
         with tqdm(total=len(tasks), desc="experiments", unit="seed") as bar:
@@ -169,21 +167,6 @@ def read_tasks(folder: Path) -> list[dict[str, Any]]:
     with Repo(str(folder)) as repo:
         tasks: list[dict[str, Any]] = repo.experiments.celery_queue.status()
     return tasks
-
-
-def call(folder: Path, program: str, *arguments: str | Path) -> str:
-    """Runs git, or the DVC of this .venv, in a folder, and returns what it printed.
-
-    Raises:
-        InputError: it failed; with the last line of what it said.
-    """
-    path = Path(sys.executable).with_name(program)
-    command = [path if path.exists() else program, *arguments]
-    result = subprocess.run(command, cwd=folder, capture_output=True, encoding="utf-8", check=False)
-    if result.returncode:
-        said = (result.stderr or result.stdout).strip().splitlines() or ["no message"]
-        raise InputError(f"{program} {' '.join(map(str, arguments))}: {said[-1]}")
-    return result.stdout
 
 
 if __name__ == "__main__":

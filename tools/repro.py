@@ -18,7 +18,6 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-import yaml
 from dvc.cli import main as dvc
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -28,6 +27,7 @@ from tqdm import tqdm
 
 from stages.command import InputError, run
 from stages.files import written_whole
+from tools.revisions.stages import read_lock
 
 LOGS = Path("logs")
 SECONDS = LOGS / "seconds.json"  # of each stage when it last ran
@@ -263,8 +263,7 @@ def read_lock_order() -> list[str]:
     """The names of the stages in dvc.lock, in their order there."""
     if not Path("dvc.lock").exists():
         return []
-    lock = yaml.load(Path("dvc.lock").read_text(encoding="utf-8"), yaml.CSafeLoader)
-    return list(lock.get("stages", {}))
+    return list(read_lock(Path("dvc.lock").read_text(encoding="utf-8")))
 
 
 def sort_lock(before: list[str], plan: list[str]) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from stages.command import InputError, run
 from stages.parameters import read_parameter
+from tools.revisions.programs import find_program, show_file
 
 
 def main() -> None:
@@ -35,22 +36,17 @@ def main() -> None:
 
 def repro(*options: str) -> int:
     """The exit status of `dvc repro`, which writes to standard error."""
-    command = [sys.executable, "-m", "dvc", "repro", *options]
+    command = [find_program("dvc"), "repro", *options]
     return subprocess.run(command, stdout=sys.stderr, check=False).returncode
 
 
 def other_accuracy(name: str) -> list[str]:
     """One line if the accuracy of run `name` is outside of its committed interval."""
     path = Path("metrics", f"{name}.json")
-    committed = subprocess.run(
-        ["git", "show", f"HEAD:./{path.as_posix()}"],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    if committed.returncode != 0:
+    committed = show_file(Path.cwd(), "HEAD", path.as_posix())
+    if committed is None:
         return [f"`{name}`: {path} is not committed"]
-    was, now = json.loads(committed.stdout), json.loads(path.read_text(encoding="utf-8"))
+    was, now = json.loads(committed), json.loads(path.read_text(encoding="utf-8"))
     if was["accuracy_low"] <= now["accuracy"] <= was["accuracy_high"]:
         return []
     interval = f"{was['accuracy_low']:.4f} to {was['accuracy_high']:.4f}"

@@ -4,64 +4,62 @@
 """
 
 import json
-import subprocess
 from pathlib import Path
 
 import typer
-import yaml
 from tabulate import tabulate
 
 from stages.command import run
 from stages.parameters import read_parameter
-from tools.locks import Stages, explain
-
-TIMED = "profile"  # its times differ whenever it runs
-COLUMNS = {  # key in the metrics: title and format
-    "macro_f1": ("macro F1", ".3f"),
-    "log_loss": ("log loss", ".3f"),
-    "calibration_error": ("calibration error", ".3f"),
-    "test_images": ("test images", ","),
-}
+from stages.scoring.metrics import METRICS
+from tools.locks import Reasons, explain
+from tools.revisions.programs import show_file
+from tools.revisions.stages import Stages, find_timed, kind_of, read_lock
 
 
 def main() -> None:
     """Prints the table of results and compares dvc.lock with the committed one."""
     typer.echo(f"\n{results_table(Path('metrics'))}\n")
-    committed = subprocess.run(
-        ["git", "show", "HEAD:./dvc.lock"], capture_output=True, encoding="utf-8", check=False
-    )
-    if committed.returncode == 0:
-        now = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))["stages"]
-        typer.echo(compare_locks(yaml.safe_load(committed.stdout)["stages"], now))
+    committed = show_file(Path.cwd(), "HEAD", "dvc.lock")
+    if committed is not None:
+        now = read_lock(Path("dvc.lock").read_text(encoding="utf-8"))
+        timed = find_timed(Path("dvc.yaml").read_text(encoding="utf-8"))
+        typer.echo(compare_locks(read_lock(committed), now, timed))
 
 
 def results_table(metrics: Path) -> str:
     """A Markdown table, a row a run of params.yaml, from `metrics`/RUN.json."""
+    others = {name: metric for name, metric in METRICS.items() if name != "accuracy"}
     rows = []
     for name in read_parameter("models"):
         scores = json.loads((metrics / f"{name}.json").read_text(encoding="utf-8"))
         interval = f"{scores['accuracy_low']:.3f} to {scores['accuracy_high']:.3f}"
-        others = [
-            f"{scores[key]:{form}}" if key in scores else "" for key, (_, form) in COLUMNS.items()
-        ]
-        rows.append([f"`{name}`", f"{scores['accuracy']:.4f}", interval, *others])
-    header = ["run", "accuracy", "95% interval", *(title for title, _ in COLUMNS.values())]
+        values = [f"{scores[key]:.3f}" if key in scores else "" for key in others]
+        images = f"{scores['test_images']:,}"
+        rows.append([f"`{name}`", f"{scores['accuracy']:.4f}", interval, *values, images])
+    titles = [metric.title for metric in others.values()]
+    header = ["run", "accuracy", "95% interval", *titles, "test images"]
     return tabulate(rows, header, tablefmt="github", disable_numparse=True)
 
 
-def compare_locks(committed: Stages, now: Stages) -> str:
+def compare_locks(committed: Stages, now: Stages, timed: set[str]) -> str:
     """Says which stages have other outputs than committed, and why.
 
-    A stage whose inputs differ only by what an earlier stage wrote is not named.
+    A stage whose inputs differ only by what an earlier stage wrote is not named. Stages whose name
+    before the @ is in `timed`, and those that differ by nothing but these, do not count.
     """
-    other = {
-        name: reasons for name, reasons in explain(committed, now).items() if reasons.other_outputs
-    }
+    other: dict[str, Reasons] = {}
+    excused: set[str] = set()
+    for name, reasons in explain(committed, now).items():
+        if not reasons.edits and (
+            kind_of(name) in timed or (reasons.upstream and excused.issuperset(reasons.upstream))
+        ):
+            excused.add(name)
+        elif reasons.other_outputs:
+            other[name] = reasons
     edited = [name for name, reasons in other.items() if reasons.edits]
     unexplained = [
-        name
-        for name, reasons in other.items()
-        if not reasons.edits and not reasons.upstream and name != TIMED
+        name for name, reasons in other.items() if not reasons.edits and not reasons.upstream
     ]
     lines = []
     if edited:

@@ -1,0 +1,46 @@
+"""Running git, or the DVC of this .venv."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from stages.command import InputError
+
+
+def call(folder: Path, program: str, *arguments: str | Path) -> str:
+    """Runs a program in a folder, and returns what it printed.
+
+    Raises:
+        InputError: it failed; with the last line of what it said.
+    """
+    result = attempt(folder, program, *arguments)
+    if result.returncode:
+        said = (result.stderr or result.stdout).strip().splitlines() or ["no message"]
+        raise InputError(f"{program} {' '.join(map(str, arguments))}: {said[-1]}")
+    return result.stdout
+
+
+def attempt(
+    folder: Path, program: str, *arguments: str | Path, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program in a folder to its end, whatever its exit status."""
+    return subprocess.run(
+        [find_program(program), *arguments],
+        cwd=folder,
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def show_file(folder: Path, revision: str, path: str) -> str | None:
+    """The text of a file at a git revision, `path` being relative to `folder`; None if missing."""
+    result = attempt(folder, "git", "show", f"{revision}:./{path}")
+    return None if result.returncode else result.stdout
+
+
+def find_program(name: str) -> Path | str:
+    """The program of that name in this .venv, or else the one in PATH."""
+    path = Path(sys.executable).with_name(name)
+    return path if path.exists() else name
