@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from stages.classifier import open_classifier
+from stages.classifier import open_classifier, read_about
 from stages.command import run
 from stages.files import written_whole
 from stages.parameters import read_parameter
@@ -18,16 +18,14 @@ from stages.parameters import read_parameter
 THREADS = 1  # the latency that a request pays on a busy server, and the same for every model
 
 
-def main(models: Path, out: Path) -> None:
-    """Writes the profile of `models`/RUN.onnx of every run in params.yaml to `out` (JSON)."""
-    settings = read_parameter("profile")
-    profiles = {}
-    for name in sorted(read_parameter("models")):
-        path = models / f"{name}.onnx"
-        profiles[name] = measure(open_classifier(path, THREADS), **settings) | describe(path)
-        print(f"{name}: {profiles[name]['latency_median_ms']:.3f} ms an image")
+def main(model: Path, out: Path) -> None:
+    """Writes what `model` costs, and its data set, to `out` (JSON)."""
+    session = open_classifier(model, THREADS)
+    costs = measure(session, **read_parameter("profile")) | describe(model)
     with written_whole(out) as path:
-        path.write_text(json.dumps(profiles, indent=2) + "\n", encoding="utf-8")
+        content = {"dataset": read_about(session)["dataset"]} | costs
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    print(f"{model.stem}: {costs['latency_median_ms']:.3f} ms an image")
 
 
 def measure(
