@@ -11,8 +11,8 @@ from typing import Any
 
 from dvc.utils.serialize import modify_yaml
 
-from stages.command import InputError
-from stages.parameters import read_parameters
+from stages.runtime.command import InputError
+from stages.runtime.parameters import read_parameters
 from tools.revisions.programs import call
 
 LOCK = "requirements.lock"

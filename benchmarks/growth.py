@@ -11,9 +11,9 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from stages.command import InputError, run
 from stages.figures.comparison.tradeoff import spread
-from stages.picture import BLUE, ORANGE, new_figure, save
+from stages.figures.style import BLUE, ORANGE, new_figure, save
+from stages.runtime.command import InputError, run
 
 LINES = {"plain": (ORANGE, "o"), "pipeline": (BLUE, "s")}
 NAMES = {"plain": "plain script", "pipeline": "this pipeline"}

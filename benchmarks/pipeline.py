@@ -25,9 +25,9 @@ from benchmarks.plain import RUNS
 from benchmarks.sizes import measure_growth
 from benchmarks.tables import show
 from benchmarks.training import time_bare, time_plain, write_rows
-from stages.command import InputError, run
-from stages.files import written_whole
-from stages.parameters import read_parameters
+from stages.runtime.command import InputError, run
+from stages.runtime.files import written_whole
+from stages.runtime.parameters import read_parameters
 from tools.repro import RAN, SECONDS, count_cores
 from tools.revisions.programs import call
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.clone import set_parameter
 from benchmarks.training import time_bare, time_plain, write_rows
 from stages.load import find_source
-from stages.parameters import read_parameters
+from stages.runtime.parameters import read_parameters
 from stages.sources import idx
 from tools.revisions.programs import call
 from tools.sample import first_of_each_class

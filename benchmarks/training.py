@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import announce
-from stages.arrays import read_split
+from stages.datasets.arrays import read_split
 from tools.first_numbers import write_csv
 from tools.revisions.stages import read_lock
 

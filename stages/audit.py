@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from stages.arrays import SPLITS, Split, read_split
-from stages.command import InputError, run
-from stages.duplicates import find_exact, find_near
+from stages.datasets.arrays import SPLITS, Split, read_split
+from stages.datasets.duplicates import find_exact, find_near
 from stages.figures.pairs import draw_pairs
-from stages.files import written_whole
-from stages.parameters import read_parameter
+from stages.runtime.command import InputError, run
+from stages.runtime.files import written_whole
+from stages.runtime.parameters import read_parameter
 
 PAIRS = 12  # shown in the picture
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from stages.command import InputError, run
-from stages.files import written_whole
-from stages.parameters import read_parameters
+from stages.runtime.command import InputError, run
+from stages.runtime.files import written_whole
+from stages.runtime.parameters import read_parameters
 from stages.schema.parameters import make_schema
 from stages.schema.runs import check_run
 from stages.schema.validation import validate

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages.command import InputError, run
 from stages.figures.comparison.accuracy import draw_accuracies
 from stages.figures.comparison.page import write_page
 from stages.figures.comparison.tradeoff import draw_tradeoff
-from stages.files import written_whole
+from stages.runtime.command import InputError, run
+from stages.runtime.files import written_whole
 
 
 def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from stages.arrays import read_split
-from stages.classifier import classify, open_classifier, read_about
-from stages.command import InputError, run
-from stages.files import written_whole
-from stages.parameters import read_parameter
+from stages.datasets.arrays import read_split
+from stages.model_file.classifier import classify, open_classifier, read_about
+from stages.runtime.command import InputError, run
+from stages.runtime.files import written_whole
+from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
 from stages.scoring.predictions import write_predictions, write_probabilities
 

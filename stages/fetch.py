@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.command import InputError, run
-from stages.download import download
-from stages.files import written_whole
+from stages.datasets.download import download
+from stages.runtime.command import InputError, run
+from stages.runtime.files import written_whole
 from stages.sources import idx
 
 DOWNLOADS = Path("data/downloads")

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.arrays import Split, write_split
-from stages.command import InputError, run
-from stages.files import written_whole
-from stages.parameters import read_parameter
+from stages.datasets.arrays import Split, write_split
+from stages.runtime.command import InputError, run
+from stages.runtime.files import written_whole
+from stages.runtime.parameters import read_parameter
 
 SOURCES = Path(__file__).with_name("sources")
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.arrays import SPLITS, read_split, write_split
-from stages.command import run
-from stages.files import written_whole
-from stages.parameters import read_parameter
+from stages.datasets.arrays import SPLITS, read_split, write_split
+from stages.runtime.command import run
+from stages.runtime.files import written_whole
+from stages.runtime.parameters import read_parameter
 
 Normalization = dict[str, list[float]]  # `mean` and `deviation`
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import onnx
 
-from stages.arrays import read_split
-from stages.classifier import open_classifier, read_about
-from stages.command import InputError, run
+from stages.datasets.arrays import read_split
 from stages.figures.run import Run
-from stages.files import written_whole
-from stages.parameters import read_parameter
-from stages.picture import save
+from stages.figures.style import save
+from stages.model_file.classifier import open_classifier, read_about
+from stages.runtime.command import InputError, run
+from stages.runtime.files import written_whole
+from stages.runtime.parameters import read_parameter
 from stages.scoring.predictions import read_predictions, read_probabilities
 
 PICTURES = Path(__file__).with_name("figures") / "run"

@@ -10,10 +10,10 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from stages.classifier import open_classifier, read_about
-from stages.command import run
-from stages.files import written_whole
-from stages.parameters import read_parameter
+from stages.model_file.classifier import open_classifier, read_about
+from stages.runtime.command import run
+from stages.runtime.files import written_whole
+from stages.runtime.parameters import read_parameter
 
 THREADS = 1  # the latency that a request pays on a busy server, and the same for every model
 

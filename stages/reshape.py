@@ -7,9 +7,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from stages.arrays import SPLITS, read_split, write_split
-from stages.command import InputError, run
-from stages.files import written_whole
+from stages.datasets.arrays import SPLITS, read_split, write_split
+from stages.runtime.command import InputError, run
+from stages.runtime.files import written_whole
 
 
 def main(normalized: Path, layout: str, out: Path) -> None:

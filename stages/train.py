@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from stages.arrays import read_split
-from stages.classifier import classify, open_classifier
-from stages.command import InputError, require_pins, run
-from stages.export import check_agreement, to_contract
-from stages.files import written_whole
-from stages.parameters import read_parameter
+from stages.datasets.arrays import read_split
+from stages.model_file.classifier import classify, open_classifier
+from stages.model_file.export import check_agreement, to_contract
+from stages.runtime.command import InputError, require_pins, run
+from stages.runtime.files import written_whole
+from stages.runtime.parameters import read_parameter
 
 COMPARED = 500  # images on which the file is compared with the fitted model
 

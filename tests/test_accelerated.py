@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.svm import SVC
+from stages.fit.sklearn import carry_over, fit, limit_threads
 from test_export import ABOUT, prepare
 
-from stages.classifier import classify, open_classifier
-from stages.command import InputError
-from stages.export import to_contract
-from stages.fit.sklearn import carry_over, fit, limit_threads
+from stages.model_file.classifier import classify, open_classifier
+from stages.model_file.export import to_contract
 from stages.models import estimator
+from stages.runtime.command import InputError
 
 NONE: Any = (np.empty((0, 784), np.float32), np.empty(0, np.uint8))
 

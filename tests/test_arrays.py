@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.arrays import BLOCK, read_split, write_split
+from stages.datasets.arrays import BLOCK, read_split, write_split
 
 
 @pytest.mark.parametrize("count", [0, 1, BLOCK, 2 * BLOCK + 3])

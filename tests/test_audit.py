@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages import audit, load
-from stages.command import InputError
-from stages.duplicates import find_exact, find_near
+from stages.datasets.duplicates import find_exact, find_near
+from stages.runtime.command import InputError
 from stages.sources import sheet
 from tools.sample import write_sheet
 

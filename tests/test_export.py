@@ -9,15 +9,15 @@ import onnx
 import pytest
 import yaml
 from conftest import ROOT
-
-from stages.arrays import Split
-from stages.classifier import classify, open_classifier
-from stages.command import InputError
-from stages.export import check_agreement, make_canonical, to_contract
 from stages.fit.sklearn import fit as fit_sklearn
+
+from stages.datasets.arrays import Split
+from stages.model_file.classifier import classify, open_classifier
+from stages.model_file.export import check_agreement, make_canonical, to_contract
 from stages.models import estimator
 from stages.normalize import learn, normalize
 from stages.reshape import reshape
+from stages.runtime.command import InputError
 from stages.sources import sheet
 from tools.sample import first_of_each_class
 

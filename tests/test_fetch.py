@@ -14,8 +14,8 @@ import pytest
 from conftest import ROOT
 
 from stages import fetch
-from stages.command import InputError
-from stages.download import download
+from stages.datasets.download import download
+from stages.runtime.command import InputError
 from stages.sources import sheet
 
 CONTENT = bytes(range(256)) * 4000

@@ -2,7 +2,6 @@
 
 import numpy as np
 import tensorflow as tf
-
 from stages.fit.keras import shuffled_batches
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from stages.calibration import calibration_error
 from stages.evaluate import log_loss, macro_f1, score
+from stages.scoring.calibration import calibration_error
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 10, 400).astype(np.uint8)

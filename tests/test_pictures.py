@@ -11,14 +11,14 @@ import onnx
 import pytest
 import yaml
 from conftest import ROOT
-
-from stages.calibration import bin_confidence
-from stages.classifier import open_classifier, read_about
 from stages.figures.confusion import count
 from stages.figures.examples import choose_examples, choose_mistakes
 from stages.figures.filters import compute_maps, find_convolution
+
 from stages.figures.comparison.tradeoff import draw_tradeoff, find_best_under, find_front, spread
+from stages.model_file.classifier import open_classifier, read_about
 from stages.normalize import normalize
+from stages.scoring.calibration import bin_confidence
 
 RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
 ALWAYS = {"confusion.png", "confused_pairs.png", "examples.png", "mistakes.png"}

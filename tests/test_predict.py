@@ -15,7 +15,7 @@ from conftest import ROOT, run
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from stages.command import InputError
+from stages.runtime.command import InputError
 from tools import predict
 from tools.picture_file import read_picture
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages import load
-from stages.command import InputError
 from stages.load import find_source
+from stages.runtime.command import InputError
 from stages.sources import csv, idx, pictures
 
 RANDOM = np.random.default_rng(0)

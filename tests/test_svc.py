@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.svm import SVC
+from stages.convert.sklearn import convert
 from test_export import prepare
 
-from stages.classifier import classify, open_classifier
-from stages.convert.sklearn import convert
-from stages.export import to_contract
+from stages.model_file.classifier import classify, open_classifier
+from stages.model_file.export import to_contract
 
 TRAIN = prepare("fashion_mnist", "flat", "train", images_a_class=60)
 TEST = prepare("fashion_mnist", "flat", "test", images_a_class=200)[0]

@@ -12,7 +12,7 @@ import yaml
 from conftest import BIN, ENVIRONMENT, ROOT
 from test_export import prepare
 
-from stages.arrays import write_split
+from stages.datasets.arrays import write_split
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="no /proc")
 

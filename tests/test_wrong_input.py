@@ -13,10 +13,10 @@ from conftest import ROOT, run
 from PIL import Image
 
 from stages import check, load
-from stages.arrays import read_split, write_split
-from stages.classifier import open_classifier
-from stages.command import InputError, require_pins
+from stages.datasets.arrays import read_split, write_split
+from stages.model_file.classifier import open_classifier
 from stages.models import estimator
+from stages.runtime.command import InputError, require_pins
 from stages.sources import sheet
 from tools.sample import write_sheet
 

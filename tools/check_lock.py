@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from stages.command import InputError, run
+from stages.runtime.command import InputError, run
 from tools.revisions.programs import attempt
 from tools.revisions.stages import read_lock
 

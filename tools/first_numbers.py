@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from stages.command import InputError, run
+from stages.runtime.command import InputError, run
 from stages.sources import sheet
 from tools.revisions.programs import find_program
 

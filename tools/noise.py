@@ -20,8 +20,8 @@ from scipy.stats import ttest_rel
 from tabulate import tabulate
 from tqdm import tqdm
 
-from stages.command import InputError, run
-from stages.files import written_whole
+from stages.runtime.command import InputError, run
+from stages.runtime.files import written_whole
 from tools.report import describe_spread
 from tools.revision import NOISE, find_commit, open_revision, recipe_of
 from tools.revisions.programs import call, find_program, show_file

@@ -12,11 +12,11 @@ import typer
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from stages.classifier import classify, open_classifier, read_about
-from stages.command import InputError, run
+from stages.model_file.classifier import classify, open_classifier, read_about
 from stages.normalize import normalize
-from stages.parameters import read_parameter
 from stages.reshape import reshape
+from stages.runtime.command import InputError, run
+from stages.runtime.parameters import read_parameter
 from tools.picture_file import read_picture
 
 TOP = 3

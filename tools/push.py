@@ -11,7 +11,7 @@ import typer
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from stages.command import InputError, run
+from stages.runtime.command import InputError, run
 
 
 def main() -> None:

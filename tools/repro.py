@@ -25,8 +25,8 @@ from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 from dvc.utils.serialize import modify_yaml
 from tqdm import tqdm
 
-from stages.command import InputError, run
-from stages.files import written_whole
+from stages.runtime.command import InputError, run
+from stages.runtime.files import written_whole
 from tools.revisions.stages import read_lock
 
 LOGS = Path("logs")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import typer
 
-from stages.command import InputError, run
-from stages.parameters import read_parameter
+from stages.runtime.command import InputError, run
+from stages.runtime.parameters import read_parameter
 from tools.revisions.programs import find_program, show_file
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import typer
 from tabulate import tabulate
 
-from stages.command import run
-from stages.parameters import read_parameter
+from stages.runtime.command import run
+from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
 from tools.locks import Reasons, explain
 from tools.revisions.programs import show_file

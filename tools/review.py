@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from dvc.repo import Repo
 
-from stages.command import run
-from stages.files import written_whole
+from stages.runtime.command import run
+from stages.runtime.files import written_whole
 from tools.pictures import show_pictures
 from tools.report import render
 from tools.revision import open_revision

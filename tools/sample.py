@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.command import run
-from stages.files import written_whole
+from stages.runtime.command import run
+from stages.runtime.files import written_whole
 from stages.sources import idx
 from stages.sources.sheet import IMAGES_A_ROW
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.picture import new_figure, save, show_image
+from stages.figures.style import new_figure, save, show_image
 
 A_ROW = 6
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from sklearn.base import BaseEstimator
 
-from stages.command import InputError
 from stages.frameworks.sklearn.schema import (
     ACCELERATED,
     find_classifier,
     is_accelerated,
     own_path,
 )
+from stages.runtime.command import InputError
 
 
 def build(seed: int, *, estimator: str, **params: Any) -> BaseEstimator:

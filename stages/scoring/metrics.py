@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.calibration import calibration_error
+from stages.scoring.calibration import calibration_error
 
 
 @dataclass(frozen=True)

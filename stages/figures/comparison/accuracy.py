@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.picture import BLUE, GREY, new_figure, save
+from stages.figures.style import BLUE, GREY, new_figure, save
 
 
 def draw_accuracies(datasets: dict[str, dict[str, dict[str, float]]], out: Path) -> None:

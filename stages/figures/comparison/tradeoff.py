@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-from stages.picture import BLUE, GREY, ORANGE, new_figure, save
+from stages.figures.style import BLUE, GREY, ORANGE, new_figure, save
 
 AREA_PER_MB = 60.0  # points squared
 LEAST_AREA = 12.0

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from stages.figures.run import Run
 from stages.figures.run.confusion import count
-from stages.picture import BLUE, new_figure
+from stages.figures.style import BLUE, new_figure
 
 CAPTION = "The pairs of classes that it confuses most."
 PAIRS = 10  # shown

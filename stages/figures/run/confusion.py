@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from stages.figures.run import Run
-from stages.picture import new_figure
+from stages.figures.style import new_figure
 from stages.scoring.metrics import accuracy
 
 CAPTION = "What it takes for what, in percent of each actual class."

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from stages.figures.run import Run
-from stages.picture import new_figure, show_image
+from stages.figures.style import new_figure, show_image
 
 CAPTION = "Random test images: what they are, and what it says."
 A_ROW = 6

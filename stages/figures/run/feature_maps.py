@@ -5,12 +5,12 @@ import onnx
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from stages.classifier import open_session
 from stages.figures.run import Run
 from stages.figures.run.examples import choose_examples
 from stages.figures.run.filters import A_ROW, Convolution, find_convolution
+from stages.figures.style import new_figure, show_image
+from stages.model_file.classifier import open_session
 from stages.normalize import normalize
-from stages.picture import new_figure, show_image
 
 CAPTION = (
     "What each filter makes of a test image: the filter is laid over every place of the image, "

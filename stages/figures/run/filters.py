@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from stages.figures.run import Run
-from stages.picture import new_figure
+from stages.figures.style import new_figure
 
 CAPTION = "The filters of its first convolution. The numbers are the weights that training found."
 A_ROW = 8

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from stages.figures.run import Run
-from stages.picture import new_figure
+from stages.figures.style import new_figure
 
 CAPTION = (
     "How it learned: where validation loss rises while training loss falls, it learns its training "

@@ -3,9 +3,9 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages.calibration import bin_confidence, calibration_error
 from stages.figures.run import Run
-from stages.picture import BLUE, GREY, ORANGE, new_figure
+from stages.figures.style import BLUE, GREY, ORANGE, new_figure
+from stages.scoring.calibration import bin_confidence, calibration_error
 
 CAPTION = "Whether it is right as often as it says: on the dashed line it is."
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
 
-from stages.arrays import Split
-from stages.command import InputError
+from stages.datasets.arrays import Split
+from stages.runtime.command import InputError
 
 STEPS_PER_EXECUTION = 50  # up to a third faster than 1, and the same weights bit for bit
 

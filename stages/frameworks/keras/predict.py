@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
-from stages.classifier import Prediction
+from stages.model_file.classifier import Prediction
 
 
 def predict(model: keras.Model, images: NDArray[Any]) -> Prediction:

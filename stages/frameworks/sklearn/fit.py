@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
 
-from stages.arrays import Split
-from stages.command import InputError
+from stages.datasets.arrays import Split
 from stages.frameworks.sklearn.accelerated import carry_over
 from stages.frameworks.sklearn.schema import ACCELERATED, is_accelerated, own_path
 from stages.frameworks.sklearn.trial import UNFIT, try_export
+from stages.runtime.command import InputError
 
 TRIAL_IMAGES = 10  # of each class
 

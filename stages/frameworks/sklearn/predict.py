@@ -5,7 +5,7 @@ from typing import Any
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from stages.classifier import Prediction
+from stages.model_file.classifier import Prediction
 
 
 def predict(model: BaseEstimator, images: NDArray[Any]) -> Prediction:

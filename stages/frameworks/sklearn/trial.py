@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 from sklearn.base import BaseEstimator, clone
 
-from stages.classifier import NOT_ONNX, classify, open_classifier
-from stages.command import InputError
-from stages.export import check_agreement, to_contract
 from stages.frameworks.sklearn.accelerated import carry_over
 from stages.frameworks.sklearn.convert import convert
 from stages.frameworks.sklearn.predict import predict
+from stages.model_file.classifier import NOT_ONNX, classify, open_classifier
+from stages.model_file.export import check_agreement, to_contract
+from stages.runtime.command import InputError
 
 EXPORT_FAILS = (RuntimeError, NotImplementedError, TypeError, ValueError, NameError, *NOT_ONNX)
 UNFIT = (ValueError, TypeError, np.linalg.LinAlgError)  # what `fit` raises for what it cannot fit

@@ -7,8 +7,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from stages.classifier import Prediction
-from stages.command import InputError
+from stages.model_file.classifier import Prediction
+from stages.runtime.command import InputError
 
 # A native model computes in float64 or in another order than ONNX Runtime does in float32, so an
 # image on the border between two classes may fall to either side.

@@ -6,7 +6,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from stages.command import InputError
+from stages.runtime.command import InputError
 
 
 def read_parameters(path: Path = Path("params.yaml")) -> Any:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from stages.files import written_whole
+from stages.runtime.files import written_whole
 
 STYLE = Path(__file__).with_suffix(".mplstyle")
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"  # as in the style
