@@ -11,7 +11,7 @@ from typing import Any
 
 from dvc.utils.serialize import modify_yaml
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 from stages.runtime.parameters import read_parameters
 from tools.revisions.programs import call
 

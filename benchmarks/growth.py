@@ -5,7 +5,6 @@
 draws benchmarks/results/growth.png from what is in full.json beside it.
 """
 
-import json
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -13,7 +12,9 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, StrMetho
 
 from stages.figures.comparison.tradeoff import spread
 from stages.figures.style import BLUE, ORANGE, new_figure, save
-from stages.runtime.command import InputError, run
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
+from stages.runtime.files import read_json
 
 LINES = {"plain": (ORANGE, "o"), "pipeline": (BLUE, "s")}
 NAMES = {"plain": "plain script", "pipeline": "this pipeline"}
@@ -24,7 +25,7 @@ LABEL_GAP = 0.1  # of the height of a panel
 
 def main(results: Path = Path("benchmarks/results")) -> None:
     """Draws `results`/growth.png anew from `results`/full.json."""
-    growth = json.loads((results / "full.json").read_text(encoding="utf-8")).get("growth")
+    growth = read_json(results / "full.json").get("growth")
     if growth is None:
         raise InputError(f"{results}/full.json has no growth; `make benchmark FULL=1` measures it")
     draw_growth(growth, results / "growth.png")

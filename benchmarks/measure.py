@@ -11,7 +11,7 @@ from threading import Event
 import psutil
 import typer
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 EVERY = 0.2  # seconds between two looks at the memory: a shorter peak may be missed
 LAST_LINES = 10  # of a failed command's output, shown

@@ -25,8 +25,9 @@ from benchmarks.plain import RUNS
 from benchmarks.sizes import measure_growth
 from benchmarks.tables import show
 from benchmarks.training import time_bare, time_plain, write_rows
-from stages.runtime.command import InputError, run
-from stages.runtime.files import written_whole
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
+from stages.runtime.files import read_json, written_whole
 from stages.runtime.parameters import read_parameters
 from tools.repro import RAN, SECONDS, count_cores
 from tools.revisions.programs import call
@@ -85,12 +86,12 @@ def describe_machine() -> dict[str, Any]:
 def time_cold(folder: Path) -> dict[str, Any]:
     """What `make repro` takes where nothing has run, and the seconds of each stage."""
     measured = announce("make repro, nothing cached", ["make", "repro"], folder)
-    return measured.numbers() | {"stages": json.loads((folder / SECONDS).read_text())}
+    return measured.numbers() | {"stages": read_json(folder / SECONDS)}
 
 
 def read_accuracy(folder: Path, key: str) -> dict[str, Any]:
     """The accuracy of a run, and how many test images it is of."""
-    scores = json.loads((folder / "metrics" / f"{key}.json").read_text(encoding="utf-8"))
+    scores = read_json(folder / "metrics" / f"{key}.json")
     return {name: scores[name] for name in ("accuracy", "test_images")}
 
 

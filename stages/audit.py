@@ -1,7 +1,7 @@
 """Looks for what makes accuracy lie: test images among the training images, and other flaws."""
 
 import hashlib
-import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,56 +12,91 @@ from threadpoolctl import threadpool_limits
 from stages.datasets.arrays import SPLITS, Split, read_split
 from stages.datasets.duplicates import find_exact, find_near
 from stages.figures.pairs import draw_pairs
-from stages.runtime.command import InputError, run
-from stages.runtime.files import written_whole
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
+from stages.runtime.files import read_json, write_json, written_whole
 from stages.runtime.parameters import read_parameter
 
 PAIRS = 12  # shown in the picture
 
 
-def main(raw: Path, metrics: Path, picture: Path, gate: Path) -> None:
-    """Writes `metrics` (JSON), `picture` (PNG), and `gate` if the data may be used.
+@dataclass(frozen=True)
+class Nearest:
+    """For each test image, all (n,): the nearest training image, by its index, and how near.
+
+    `same` tells where it has the same pixels; `unlikeness` is 0 to 1, see `find_near`.
+    """
+
+    index: NDArray[np.int64]
+    unlikeness: NDArray[np.float64]
+    same: NDArray[np.bool_]
+
+
+def main(raw: Path, report: Path, picture: Path, gate: Path) -> None:
+    """Writes `report` (JSON), `picture` (PNG), and `gate` if the data may be used.
 
     Raises:
         InputError: more test images than `audit.max_overlap` are training images too.
     """
-    classes = json.loads((raw / "about.json").read_text(encoding="utf-8"))["classes"]
+    classes = read_json(raw / "about.json")["classes"]
     threadpool_limits(read_parameter("threads"))
     splits = {split: read_split(raw / split) for split in SPLITS}
-    training = np.concatenate([splits[split][0] for split in ("train", "validation")])
-    training_labels = np.concatenate([splits[split][1] for split in ("train", "validation")])
-    test, test_labels = splits["test"]
+    training = join(splits["train"], splits["validation"])
+    nearest = find_nearest(splits["test"][0], training[0])
+    counts = describe(splits, classes) | count_overlap(
+        splits, nearest, read_parameter("audit.near")
+    )
 
-    leaked = find_exact(test, training)
-    nearest, unlikeness = find_near(test, training)
-    near = (unlikeness < read_parameter("audit.near")) & (leaked < 0)
-    nearest = np.where(leaked >= 0, leaked, nearest)
-    held_out = find_exact(splits["validation"][0], splits["train"][0])
-    report = describe(splits, classes) | {
-        "validation_in_train": int((held_out >= 0).sum()),
-        "test_in_training": int((leaked >= 0).sum()),
-        "test_near_training": int(near.sum()),
-    }
-    order = np.argsort(np.where(leaked >= 0, -1, unlikeness), kind="stable")[:PAIRS]
-    draw_pairs(
-        [(test[i], training[nearest[i]]) for i in order],
-        [
-            f"{classes[test_labels[i]]} / {classes[training_labels[nearest[i]]]}\n"
-            + ("the same" if leaked[i] >= 0 else f"{unlikeness[i]:.3f}")
-            for i in order
-        ],
-        title=f"{raw.name}: the test images (above) that are nearest to a training image (below)",
-        out=picture,
-    )
-    with written_whole(metrics) as path:
-        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    draw_nearest(nearest, splits["test"], training, classes, raw.name, picture)
+    with written_whole(report) as path:
+        write_json(path, counts)
     print(
-        f"{raw.name}: of {len(test)} test images {report['test_in_training']} are also training "
-        f"images, {report['test_near_training']} nearly so"
+        f"{raw.name}: of {len(nearest.same)} test images {counts['test_in_training']} are also "
+        f"training images, {counts['test_near_training']} nearly so"
     )
-    refuse_overlap(raw.name, leaked, read_parameter("audit.max_overlap"))
+    refuse_overlap(raw.name, nearest, read_parameter("audit.max_overlap"))
     with written_whole(gate) as path:
         path.write_text("may be used\n", encoding="utf-8")
+
+
+def join(one: Split, other: Split) -> Split:
+    """The images and labels of two splits as one."""
+    images, labels = (np.concatenate(parts) for parts in zip(one, other, strict=True))
+    return images, labels
+
+
+def find_nearest(test: NDArray[np.uint8], training: NDArray[np.uint8]) -> Nearest:
+    """The nearest training image of each test image; both (n, h, w, c)."""
+    same = find_exact(test, training)
+    near, unlikeness = find_near(test, training)
+    return Nearest(np.where(same >= 0, same, near), unlikeness, same >= 0)
+
+
+def count_overlap(splits: dict[str, Split], nearest: Nearest, near: float) -> dict[str, int]:
+    """How many images stand in two splits, exactly, or at an unlikeness below `near`."""
+    held_out = find_exact(splits["validation"][0], splits["train"][0])
+    return {
+        "validation_in_train": int((held_out >= 0).sum()),
+        "test_in_training": int(nearest.same.sum()),
+        "test_near_training": int(((nearest.unlikeness < near) & ~nearest.same).sum()),
+    }
+
+
+def draw_nearest(
+    nearest: Nearest, test: Split, training: Split, classes: list[str], name: str, out: Path
+) -> None:
+    """Draws the test images that are nearest to a training image, above that."""
+    order = np.argsort(np.where(nearest.same, -1, nearest.unlikeness), kind="stable")[:PAIRS]
+    draw_pairs(
+        [(test[0][i], training[0][nearest.index[i]]) for i in order],
+        [
+            f"{classes[test[1][i]]} / {classes[training[1][nearest.index[i]]]}\n"
+            + ("the same" if nearest.same[i] else f"{nearest.unlikeness[i]:.3f}")
+            for i in order
+        ],
+        title=f"{name}: the test images (above) that are nearest to a training image (below)",
+        out=out,
+    )
 
 
 def describe(splits: dict[str, Split], classes: list[str]) -> dict[str, Any]:
@@ -87,16 +122,16 @@ def describe(splits: dict[str, Split], classes: list[str]) -> dict[str, Any]:
     return report
 
 
-def refuse_overlap(dataset: str, leaked: NDArray[np.int64], allowed: int) -> None:
-    """Raises an InputError if more test images than allowed have the index of a training image."""
-    found = np.flatnonzero(leaked >= 0)
+def refuse_overlap(dataset: str, nearest: Nearest, allowed: int) -> None:
+    """Raises an InputError if more test images than allowed are the same as a training image."""
+    found = np.flatnonzero(nearest.same)
     if len(found) > allowed:
-        pairs = [f"test {i} is training {leaked[i]}" for i in found[:3]]
+        pairs = [f"test {i} is training {nearest.index[i]}" for i in found[:3]]
         more = [f"{len(found) - 3} more"] if len(found) > 3 else []
         raise InputError(
-            f"data set {dataset}: {len(found)} of {len(leaked)} test images are also training "
-            f"images ({', '.join(pairs + more)}), but audit.max_overlap allows {allowed}: accuracy "
-            "on them measures memory. Remove them; or, to go on knowingly, "
+            f"data set {dataset}: {len(found)} of {len(nearest.same)} test images are also "
+            f"training images ({', '.join(pairs + more)}), but audit.max_overlap allows {allowed}: "
+            "accuracy on them measures memory. Remove them; or, to go on knowingly, "
             f"`dvc exp run -S audit.max_overlap={len(found)}`"
         )
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from stages.runtime.command import InputError, run
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
 from stages.runtime.files import written_whole
 from stages.runtime.parameters import read_parameters
 from stages.schema.parameters import make_schema

@@ -1,14 +1,14 @@
 """Puts all runs side by side: accuracy, what it costs in time, and a page that leads to all."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from stages.figures.comparison.accuracy import draw_accuracies
 from stages.figures.comparison.page import write_page
 from stages.figures.comparison.tradeoff import draw_tradeoff
-from stages.runtime.command import InputError, run
-from stages.runtime.files import written_whole
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
+from stages.runtime.files import read_json, written_whole
 
 
 def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
@@ -29,14 +29,13 @@ def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
     print(f"{page}: {sum(map(len, datasets.values()))} runs")
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> Any:
     """The values of a JSON file."""
     if not path.exists():
         raise InputError(
             f"{path}: missing; run `dvc repro`, or `git rm` what a removed run has left in metrics/"
         )
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return values
+    return read_json(path)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Scores a trained model on the whole test split, through ONNX Runtime."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,9 @@ from scipy.stats import binomtest
 
 from stages.datasets.arrays import read_split
 from stages.model_file.classifier import classify, open_classifier, read_about
-from stages.runtime.command import InputError, run
-from stages.runtime.files import written_whole
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
+from stages.runtime.files import write_json, written_whole
 from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
 from stages.scoring.predictions import write_predictions, write_probabilities
@@ -37,7 +37,7 @@ def main(model: Path, test: Path, metrics: Path, predictions: Path, probabilitie
         written_whole(predictions) as predictions_file,
         written_whole(probabilities) as probabilities_file,
     ):
-        metrics_file.write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+        write_json(metrics_file, scores)
         write_predictions(predictions_file, labels, predicted, classes)
         write_probabilities(probabilities_file, probability, len(labels))
     print(f"{model.stem}: accuracy {scores['accuracy']} on {len(labels)} test images")

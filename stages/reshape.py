@@ -1,20 +1,20 @@
 """Lays images out as a model takes them: `flat` (n, h*w*c) or `image` (n, h, w, c)."""
 
 import functools
-import json
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from stages.datasets.arrays import SPLITS, read_split, write_split
-from stages.runtime.command import InputError, run
-from stages.runtime.files import written_whole
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
+from stages.runtime.files import read_json, write_json, written_whole
 
 
 def main(normalized: Path, layout: str, out: Path) -> None:
     """Writes the splits of `normalized` in `layout` to `out`, with `out`/about.json."""
-    about = json.loads((normalized / "about.json").read_text(encoding="utf-8"))
+    about = read_json(normalized / "about.json")
     about["layout"] = layout
     lay_out = functools.partial(reshape, layout=layout)
     with written_whole(out) as partial:
@@ -22,7 +22,7 @@ def main(normalized: Path, layout: str, out: Path) -> None:
             images, labels = read_split(normalized / split)
             about["image_shape"] = images.shape[1:]
             write_split(partial / split, images, labels, change=lay_out)
-        (partial / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        write_json(partial / "about.json", about)
     numbers = " x ".join(map(str, lay_out(images).shape[1:]))
     print(f"{layout}: an image is {numbers} numbers")
 

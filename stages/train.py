@@ -1,7 +1,6 @@
 """Trains one model, on training and validation images alone, and writes it as an ONNX file."""
 
 import csv
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from onnxruntime import InferenceSession
 from stages.datasets.arrays import read_split
 from stages.model_file.classifier import classify, open_classifier
 from stages.model_file.export import check_agreement, to_contract
-from stages.runtime.command import InputError, require_pins, run
-from stages.runtime.files import written_whole
+from stages.runtime.command import require_pins, run
+from stages.runtime.errors import InputError
+from stages.runtime.files import read_json, written_whole
 from stages.runtime.parameters import read_parameter
 
 COMPARED = 500  # images on which the file is compared with the fitted model
@@ -25,7 +25,7 @@ COMPARED = 500  # images on which the file is compared with the fitted model
 def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
     """Fits `models`.`name` of params.yaml; writes `out` (ONNX) and `learning_curve` (CSV)."""
     settings, threads = read_parameter(f"models.{name}"), read_parameter("threads")
-    about = json.loads((arrays / "about.json").read_text(encoding="utf-8"))
+    about = read_json(arrays / "about.json")
     train, validation = read_split(arrays / "train"), read_split(arrays / "validation")
     require_pins(settings["framework"])
     with silenced():

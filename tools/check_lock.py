@@ -8,7 +8,8 @@ from pathlib import Path
 
 import typer
 
-from stages.runtime.command import InputError, run
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
 from tools.revisions.programs import attempt
 from tools.revisions.stages import read_lock
 

@@ -15,7 +15,8 @@ from dvc.repo import Repo
 from dvc.utils.flatten import flatten
 from tabulate import tabulate
 
-from stages.runtime.command import InputError, run
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
 
 COLUMNS = {  # title: its greatest width; with the gaps no more than 120 characters
     "run": 30,

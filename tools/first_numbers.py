@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from stages.runtime.command import InputError, run
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
 from stages.sources import sheet
 from tools.revisions.programs import find_program
 

@@ -20,8 +20,9 @@ from scipy.stats import ttest_rel
 from tabulate import tabulate
 from tqdm import tqdm
 
-from stages.runtime.command import InputError, run
-from stages.runtime.files import written_whole
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
+from stages.runtime.files import write_json, written_whole
 from tools.report import describe_spread
 from tools.revision import NOISE, find_commit, open_revision, recipe_of
 from tools.revisions.programs import call, find_program, show_file
@@ -48,7 +49,7 @@ def main(
         measure(revision, name, seeds, jobs) for revision in ([base] if base else []) + [head]
     ]
     with written_whole(Path(NOISE.format(run=name))) as path:
-        path.write_text(json.dumps(measured[-1], indent=2) + "\n", encoding="utf-8")
+        write_json(path, measured[-1])
     titles = [base, head or "the workspace"] if base else ["accuracy"]
     columns = {"seed": measured[0]["seeds"]} | {
         title: [f"{accuracy:.4f}" for accuracy in one["accuracy"]]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageChops, ImageOps, UnidentifiedImageError
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 NEAR = 40  # a pixel this unlike the background, of 255, or less, belongs to it: shadow or noise
 PLAIN = 0.75  # the background is plain if this share of the border belongs to it

@@ -15,7 +15,8 @@ from onnxruntime import InferenceSession
 from stages.model_file.classifier import classify, open_classifier, read_about
 from stages.normalize import normalize
 from stages.reshape import reshape
-from stages.runtime.command import InputError, run
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
 from stages.runtime.parameters import read_parameter
 from tools.picture_file import read_picture
 

@@ -11,7 +11,8 @@ import typer
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from stages.runtime.command import InputError, run
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
 
 
 def main() -> None:

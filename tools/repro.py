@@ -3,7 +3,6 @@
 .venv/bin/python -m tools.repro [--jobs 2]
 """
 
-import json
 import multiprocessing
 import os
 import signal
@@ -25,8 +24,9 @@ from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 from dvc.utils.serialize import modify_yaml
 from tqdm import tqdm
 
-from stages.runtime.command import InputError, run
-from stages.runtime.files import written_whole
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
+from stages.runtime.files import read_json, write_json, written_whole
 from tools.revisions.stages import read_lock
 
 LOGS = Path("logs")
@@ -125,7 +125,7 @@ def work_off(stages: dict[str, Stage], jobs: int, states: dict[str, str]) -> Non
 
     Of those that are ready, the one first that most time depends on, going by when it last ran.
     """
-    seconds = json.loads(SECONDS.read_text()) if SECONDS.exists() else {}
+    seconds = read_json(SECONDS) if SECONDS.exists() else {}
     urgency = measure_urgency(stages, seconds)
     waiting = sorted(stages, key=lambda name: -urgency[name])
     processes = Processes()
@@ -168,7 +168,7 @@ def work_off(stages: dict[str, Stage], jobs: int, states: dict[str, str]) -> Non
             for name in futures.values():
                 note(name, INTERRUPTED)
     with written_whole(SECONDS) as path:
-        path.write_text(json.dumps(seconds, indent=2) + "\n", encoding="utf-8")
+        write_json(path, seconds)
 
 
 def measure_urgency(stages: dict[str, Stage], seconds: dict[str, float]) -> dict[str, float]:

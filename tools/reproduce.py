@@ -10,7 +10,9 @@ from pathlib import Path
 
 import typer
 
-from stages.runtime.command import InputError, run
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
+from stages.runtime.files import read_json
 from stages.runtime.parameters import read_parameter
 from tools.revisions.programs import find_program, show_file
 
@@ -46,7 +48,7 @@ def other_accuracy(name: str) -> list[str]:
     committed = show_file(Path.cwd(), "HEAD", path.as_posix())
     if committed is None:
         return [f"`{name}`: {path} is not committed"]
-    was, now = json.loads(committed), json.loads(path.read_text(encoding="utf-8"))
+    was, now = json.loads(committed), read_json(path)
     if was["accuracy_low"] <= now["accuracy"] <= was["accuracy_high"]:
         return []
     interval = f"{was['accuracy_low']:.4f} to {was['accuracy_high']:.4f}"

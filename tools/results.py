@@ -3,13 +3,13 @@
 .venv/bin/python -m tools.results
 """
 
-import json
 from pathlib import Path
 
 import typer
 from tabulate import tabulate
 
 from stages.runtime.command import run
+from stages.runtime.files import read_json
 from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
 from tools.locks import Reasons, explain
@@ -32,7 +32,7 @@ def results_table(metrics: Path) -> str:
     others = {name: metric for name, metric in METRICS.items() if name != "accuracy"}
     rows = []
     for name in read_parameter("models"):
-        scores = json.loads((metrics / f"{name}.json").read_text(encoding="utf-8"))
+        scores = read_json(metrics / f"{name}.json")
         interval = f"{scores['accuracy_low']:.3f} to {scores['accuracy_high']:.3f}"
         values = [f"{scores[key]:.3f}" if key in scores else "" for key in others]
         images = f"{scores['test_images']:,}"

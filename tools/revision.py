@@ -16,7 +16,7 @@ from dvc.scm import RevError, SCMError, resolve_rev
 from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 from stages.scoring.predictions import read_predictions, read_probabilities
 from tools.paired import Answers
 from tools.revisions.stages import Stages, read_lock

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 

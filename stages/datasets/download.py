@@ -7,7 +7,7 @@ import requests
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from tqdm import tqdm
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 TIMEOUT = (10, 30)  # seconds to connect, and between two pieces
 PIECE = 1 << 16

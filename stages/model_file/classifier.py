@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 Prediction = tuple[NDArray[np.int64], NDArray[np.float32] | None]
 

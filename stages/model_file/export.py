@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from stages.model_file.classifier import Prediction
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 # A native model computes in float64 or in another order than ONNX Runtime does in float32, so an
 # image on the border between two classes may fall to either side.

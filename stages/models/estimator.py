@@ -12,7 +12,7 @@ from stages.frameworks.sklearn.schema import (
     is_accelerated,
     own_path,
 )
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 
 def build(seed: int, *, estimator: str, **params: Any) -> BaseEstimator:

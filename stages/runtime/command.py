@@ -1,17 +1,14 @@
 """How a stage starts: command-line arguments, pinned packages, one line for wrong input."""
 
 import sys
-import tomllib
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import typer
-from packaging.requirements import Requirement
 
-
-class InputError(ValueError):
-    """What the user gave cannot be used; the message names it, its value and the remedy."""
+from stages.runtime.errors import InputError
+from stages.runtime.parameters import read_pins
 
 
 def run(main: Callable[..., None], *groups: str) -> None:
@@ -36,8 +33,7 @@ def require_pins(*groups: str) -> None:
     Raises:
         InputError: a package is missing or has another version than its pin.
     """
-    pins = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    for pin in (Requirement(line) for group in groups for line in pins[group]):
+    for pin in read_pins(*groups):
         if pin.marker is not None and not pin.marker.evaluate():
             continue
         try:

@@ -1,12 +1,14 @@
-"""Reading `params.yaml`."""
+"""Reading what DVC tracks as parameters: `params.yaml`, and the pins in `pyproject.toml`."""
 
+import tomllib
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 
 def read_parameters(path: Path = Path("params.yaml")) -> Any:
@@ -25,3 +27,9 @@ def read_parameter(name: str, path: Path = Path("params.yaml")) -> Any:
             raise InputError(f"{path} has no parameter {name}")
         value = value[key]
     return value
+
+
+def read_pins(*groups: str) -> list[Requirement]:
+    """The pinned packages of these groups of `dependency-groups` in `pyproject.toml`."""
+    known = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    return [Requirement(line) for group in groups for line in known[group]]

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 PROJECT = Path(__file__).parents[2]
 NO_TYPE = ast.Name("a_type_for_every_keyword_argument")

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 Schema = TypeVar("Schema", bound=BaseModel)
 

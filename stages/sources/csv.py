@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 MARKER = "train_images.csv"
 ROWS = 5000  # at once, where pixels are written as 7.0: as float64 they take eight times the memory

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 MARKER = "train-images-idx?-ubyte*"
 PREFIXES = {"train": "train", "test": "t10k"}

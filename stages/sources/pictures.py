@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 MARKER = "train/*/"
 

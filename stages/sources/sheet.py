@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 IMAGES_A_ROW = 100
 MARKER = "train_images.png"

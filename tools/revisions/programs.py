@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 
 def call(folder: Path, program: str, *arguments: str | Path) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
 
 from stages.datasets.arrays import Split
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 STEPS_PER_EXECUTION = 50  # up to a third faster than 1, and the same weights bit for bit
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 CARRIED_APART = 0.05  # share of the trial images that may get another label, by rounding
 

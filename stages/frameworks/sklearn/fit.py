@@ -13,7 +13,7 @@ from stages.datasets.arrays import Split
 from stages.frameworks.sklearn.accelerated import carry_over
 from stages.frameworks.sklearn.schema import ACCELERATED, is_accelerated, own_path
 from stages.frameworks.sklearn.trial import UNFIT, try_export
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 TRIAL_IMAGES = 10  # of each class
 

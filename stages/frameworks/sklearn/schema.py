@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.base import ClassifierMixin
 
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 LAYOUT = "flat"
 ACCELERATED = "sklearnex"  # scikit-learn-intelex: the same classifiers, computed by oneDAL

@@ -14,7 +14,7 @@ from stages.frameworks.sklearn.convert import convert
 from stages.frameworks.sklearn.predict import predict
 from stages.model_file.classifier import NOT_ONNX, classify, open_classifier
 from stages.model_file.export import check_agreement, to_contract
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 EXPORT_FAILS = (RuntimeError, NotImplementedError, TypeError, ValueError, NameError, *NOT_ONNX)
 UNFIT = (ValueError, TypeError, np.linalg.LinAlgError)  # what `fit` raises for what it cannot fit
