@@ -1,0 +1,166 @@
+"""Fails where dvc.yaml does not declare just the code that a stage imports; runs nothing.
+
+.venv/bin/python -m tools.check_dependencies
+
+Follows the imports of each stage from its source. A module that is found by its name while a stage
+runs is named there by a string, such as f"stages.models.{name}": given to `import_module` it is
+followed like an import, anywhere else it is a file that is read as text. Which of the files a
+wildcard stands for is what the stage declares.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import typer
+import yaml
+
+from stages.runtime.command import run
+from stages.runtime.errors import InputError
+
+PIPELINES = (Path("dvc.yaml"), Path("data/dvc.yaml"))
+CODE = "stages/"
+
+
+class Reference(NamedTuple):
+    """A module that a file names: a glob of its path, and whether its own imports count."""
+
+    pattern: str
+    followed: bool
+
+
+def main() -> None:
+    """Prints the lines that are missing from the `deps` of each stage, and those that are too many.
+
+    Raises:
+        InputError: there are any.
+    """
+    wrong = [line for path in PIPELINES for line in check_pipeline(path)]
+    if wrong:
+        typer.echo("\n".join(wrong))
+        raise InputError("dvc.yaml does not declare the code that its stages import; see above")
+    typer.echo("dvc.yaml declares the code that its stages import, and no other")
+
+
+def check_pipeline(path: Path) -> list[str]:
+    """What is wrong in one file of stages, a line each."""
+    stages = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"]
+    found = (line for name, stage in stages.items() for line in check_stage(name, stage))
+    return [f"{path}: {line}" for line in dict.fromkeys(found)]
+
+
+def check_stage(name: str, stage: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with the `deps` of one stage of dvc.yaml, for each framework and model."""
+    lines = [dep for dep in stage.get("do", stage)["deps"] if dep.startswith(CODE)]
+    for run_block in read_runs():
+        filled = {fill(dep, run_block): dep for dep in lines}
+        declared = {dep: list(expand(Path(dep))) for dep in filled}
+        files = {file for members in declared.values() for file in members}
+        read, chosen = follow(Path(CODE, f"{name}.py"), files)
+        for file in sorted(read - files):
+            yield f"{name} lacks\n  - {file}"
+        for dep, members in declared.items():
+            if not read.intersection(members):
+                yield f"{name} does not read\n  - {filled[dep]}"
+            elif dep not in chosen:
+                for file in sorted(set(members) - read):
+                    yield f"{name} reads not all of {filled[dep]}: {file}"
+
+
+def fill(dep: str, run_block: dict[str, str]) -> str:
+    """A line of `deps` for one run."""
+    for key in ("framework", "model"):
+        dep = dep.replace(f"${{item.{key}}}", run_block[key])
+    return dep
+
+
+def read_runs() -> list[dict[str, str]]:
+    """The runs of params.yaml, one for each framework and model."""
+    parameters = yaml.load(Path("params.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
+    runs = parameters["models"].values()
+    return list({(block["framework"], block["model"]): block for block in runs}.values())
+
+
+def expand(path: Path) -> Iterator[Path]:
+    """The Python files that a line of `deps` stands for."""
+    yield from path.rglob("*.py") if path.is_dir() else [path]
+
+
+def follow(start: Path, declared: set[Path]) -> tuple[set[Path], set[str]]:
+    """The files that a stage reads, and the folders of which it chooses files by their name."""
+    read, followed, chosen, waiting = {start}, set[Path](), set[str](), [start]
+    while waiting:
+        file = waiting.pop()
+        if file in followed:
+            continue
+        followed.add(file)
+        for reference in find_references(file):
+            matches = {Path(reference.pattern)}
+            if "*" in reference.pattern:
+                chosen.add(reference.pattern.partition("/*")[0])
+                # None is declared: the pattern itself is what the declaration lacks.
+                matches = {path for path in declared if path.match(reference.pattern)} or matches
+            read |= matches
+            if reference.followed:
+                waiting += [path for path in matches if path.exists()]
+    return read, chosen
+
+
+@cache
+def find_references(file: Path) -> list[Reference]:
+    """The modules of this project that a file imports, or names in a string."""
+    found: list[Reference] = []
+    imported: set[ast.expr] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
+            imported.update(node.args)
+            names = [name for argument in node.args if (name := read_name(argument))]
+        elif node not in imported and isinstance(node, ast.expr) and (name := read_name(node)):
+            found.append(Reference(to_path(name), followed=False))
+            continue
+        else:
+            continue
+        for name in names:
+            if name.startswith("stages."):
+                files = [to_path(name), *packages_of(to_path(name))]
+                found += (Reference(file, followed=True) for file in files)
+    return found
+
+
+def read_name(node: ast.expr) -> str | None:
+    """The module name that a string or an f-string is, a wildcard for what it fills in."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        text = node.value
+    elif isinstance(node, ast.JoinedStr):
+        parts = (part.value if isinstance(part, ast.Constant) else "*" for part in node.values)
+        text = "".join(map(str, parts))
+    else:
+        return None
+    return text if re.fullmatch(r"stages(\.[\w*]+)+", text) else None
+
+
+def to_path(name: str) -> str:
+    """The path of a module, by its dotted name or by that of something in it."""
+    path = Path(*name.split("."))
+    if "*" in name or path.with_suffix(".py").exists():
+        return str(path.with_suffix(".py"))
+    if path.is_dir():
+        return str(path / "__init__.py")
+    return to_path(name.rpartition(".")[0])
+
+
+def packages_of(path: str) -> list[str]:
+    """The `__init__.py` files that importing a module runs."""
+    files = (parent / "__init__.py" for parent in Path(path).parents)
+    return [str(file) for file in files if file.exists()]
+
+
+if __name__ == "__main__":
+    run(main)
