@@ -23,9 +23,9 @@ from tqdm import tqdm
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import write_json, written_whole
-from tools.report import describe_spread
-from tools.revision import NOISE, find_commit, open_revision, recipe_of
 from tools.revisions.programs import call, find_program, show_file
+from tools.revisions.report import describe_spread
+from tools.revisions.revision import NOISE, find_commit, open_revision, recipe_of
 
 POLL = 1.0  # seconds between two looks at the queue
 UNFINISHED = ("Queued", "Running")

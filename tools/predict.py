@@ -18,7 +18,7 @@ from stages.reshape import reshape
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import read_parameter
-from tools.picture_file import read_picture
+from tools.prediction.fit_picture import read_picture
 
 TOP = 3
 MODELS = Path("data/models")

@@ -12,7 +12,7 @@ from stages.runtime.command import run
 from stages.runtime.files import read_json
 from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
-from tools.locks import Reasons, explain
+from tools.revisions.lock_changes import Reasons, explain
 from tools.revisions.programs import show_file
 from tools.revisions.stages import Stages, find_timed, kind_of, read_lock
 

@@ -11,10 +11,10 @@ from dvc.repo import Repo
 
 from stages.runtime.command import run
 from stages.runtime.files import written_whole
-from tools.pictures import show_pictures
-from tools.report import render
-from tools.revision import open_revision
-from tools.verdicts import judge_all, object_to
+from tools.revisions.changed_pictures import show_pictures
+from tools.revisions.report import render
+from tools.revisions.revision import open_revision
+from tools.revisions.verdicts import judge_all, object_to
 
 GOT_WORSE = 3  # the exit code
 

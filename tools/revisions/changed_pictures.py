@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tools.revision import Revision
+from tools.revisions.revision import Revision
 
 
 def show_pictures(before: Revision, after: Revision, folder: Path, url: str) -> str:

@@ -1,6 +1,6 @@
 """Runs the pipeline, and fails where it does not make the committed accuracies.
 
-.venv/bin/python -m tools.reproduce
+.venv/bin/python -m tools.ci.verify_accuracies
 """
 
 import json

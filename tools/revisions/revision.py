@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 
 from stages.runtime.errors import InputError
 from stages.scoring.predictions import read_predictions, read_probabilities
-from tools.paired import Answers
+from tools.revisions.significance import Answers
 from tools.revisions.stages import Stages, read_lock
 
 NOISE = "docs/noise/{run}.json"  # what `make noise` measured

@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
 from stages.scoring.metrics import METRICS
-from tools.paired import (
+from tools.revisions.revision import (
+    Revision,
+    classes_of,
+    read_answers,
+    read_audit,
+    read_run_probabilities,
+)
+from tools.revisions.significance import (
     LEVEL,
     Answers,
     Difference,
     compare_accuracy,
     compare_metric,
     correct,
-)
-from tools.revision import (
-    Revision,
-    classes_of,
-    read_answers,
-    read_audit,
-    read_run_probabilities,
 )
 
 BETTER, WORSE, NO_REAL_CHANGE = "better", "worse", "no real change"

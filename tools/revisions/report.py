@@ -6,10 +6,10 @@ from typing import Any
 from dvc.repo import Repo
 from tabulate import tabulate
 
-from tools.locks import FEW, explain, show
-from tools.paired import LEVEL, Difference
-from tools.revision import Revision, read_audit, read_noise, read_scores, recipe_of
-from tools.verdicts import (
+from tools.revisions.lock_changes import FEW, explain, show
+from tools.revisions.revision import Revision, read_audit, read_noise, read_scores, recipe_of
+from tools.revisions.significance import LEVEL, Difference
+from tools.revisions.verdicts import (
     ADDED,
     BETTER,
     NO_REAL_CHANGE,

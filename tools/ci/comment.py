@@ -1,6 +1,6 @@
 """Posts a report as a comment on a pull request, or updates the one that it posted before.
 
-python3 -I tools/comment.py report.md
+python3 -I tools/ci/comment.py report.md
 
 It runs where the token may write: it needs nothing but the standard library, and treats the report
 as text.
@@ -100,7 +100,7 @@ def read_variable(name: str) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("comment: error: give one file: python3 -I tools/comment.py report.md")
+        sys.exit("comment: error: give one file: python3 -I tools/ci/comment.py report.md")
     try:
         print(main(sys.argv[1]))
     except (CommentError, OSError) as error:
