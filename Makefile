@@ -44,10 +44,11 @@ noise: setup ## how much the accuracy of RUN moves with SEEDS=5 seeds; of BASE a
 test: setup ## run the tests
 	@$(BIN)/python -m pytest -n auto
 
-check: setup ## check format, lint, types and the workflows
+check: setup ## check format, lint, types, the dependencies in dvc.yaml and the workflows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m tools.check_dependencies
 	@$(MAKE) --no-print-directory actionlint
 
 actionlint: setup

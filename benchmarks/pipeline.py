@@ -29,7 +29,8 @@ from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import read_json, written_whole
 from stages.runtime.parameters import read_parameters
-from tools.repro import RAN, SECONDS, count_cores
+from tools.engine.processes import RAN
+from tools.repro import SECONDS, count_cores
 from tools.revisions.programs import call
 
 RESULTS = Path("benchmarks/results")

@@ -46,14 +46,17 @@ def main() -> None:
 
 
 def check_pipeline(path: Path) -> list[str]:
-    """What is wrong in one file of stages, a line each."""
+    """What is wrong in one file of stages: a line for each stage, and below it what it is about."""
     stages = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"]
-    found = (line for name, stage in stages.items() for line in check_stage(name, stage))
-    return [f"{path}: {line}" for line in dict.fromkeys(found)]
+    found: dict[str, dict[str, None]] = {}
+    for name, stage in stages.items():
+        for what, line in check_stage(name, stage):
+            found.setdefault(f"{path}: {name} {what}", {})[f"  - {line}"] = None
+    return [line for what, lines in found.items() for line in (what, *lines)]
 
 
-def check_stage(name: str, stage: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with the `deps` of one stage of dvc.yaml, for each framework and model."""
+def check_stage(name: str, stage: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is wrong with the `deps` of one stage, for each framework and model: what, and where."""
     lines = [dep for dep in stage.get("do", stage)["deps"] if dep.startswith(CODE)]
     for run_block in read_runs():
         filled = {fill(dep, run_block): dep for dep in lines}
@@ -61,13 +64,13 @@ def check_stage(name: str, stage: dict[str, Any]) -> Iterator[str]:
         files = {file for members in declared.values() for file in members}
         read, chosen = follow(Path(CODE, f"{name}.py"), files)
         for file in sorted(read - files):
-            yield f"{name} lacks\n  - {file}"
+            yield "lacks", str(file)
         for dep, members in declared.items():
             if not read.intersection(members):
-                yield f"{name} does not read\n  - {filled[dep]}"
+                yield "does not read", filled[dep]
             elif dep not in chosen:
                 for file in sorted(set(members) - read):
-                    yield f"{name} reads not all of {filled[dep]}: {file}"
+                    yield f"does not read all of {filled[dep]}", str(file)
 
 
 def fill(dep: str, run_block: dict[str, str]) -> str:

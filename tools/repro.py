@@ -3,59 +3,39 @@
 .venv/bin/python -m tools.repro [--jobs 2]
 """
 
-import multiprocessing
 import os
 import signal
 import sys
-import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass, field
-from multiprocessing.process import BaseProcess
-from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
-from dvc.cli import main as dvc
 from dvc.exceptions import DvcException
-from dvc.repo import Repo
-from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
-from dvc.utils.serialize import modify_yaml
 from tqdm import tqdm
 
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import read_json, write_json, written_whole
-from tools.revisions.stages import read_lock
+from tools.engine.lock_order import read_lock_order, sort_lock
+from tools.engine.plan import Stage, read_stages
+from tools.engine.processes import (
+    FAILED,
+    FROM_CACHE,
+    LOGS,
+    NOT_RUN,
+    RAN,
+    UP_TO_DATE,
+    Processes,
+    last_lines,
+    preload,
+    reproduce,
+    stop,
+)
 
-LOGS = Path("logs")
 SECONDS = LOGS / "seconds.json"  # of each stage when it last ran
 UNKNOWN_SECONDS = 10.0
-LAST_LINES = 15  # of a failed stage's log, shown
-PATIENCE = 5.0  # seconds between asking a process to end and killing it
-# Processes fork off one that has imported DVC, which takes half a second.
-PROCESSES = multiprocessing.get_context("forkserver")
-
-RAN, FROM_CACHE, UP_TO_DATE = "ran", "from the cache", "up to date"
-FAILED, NOT_RUN, INTERRUPTED = "failed", "not run", "interrupted"
-
-
-@dataclass
-class Stage:
-    """A stage: those right before it, and whether nothing may run beside it (`meta.alone`)."""
-
-    upstream: list[str]
-    alone: bool
-    stale: bool  # something that it reads or writes is not as in dvc.lock
-
-
-@dataclass
-class Processes:
-    """The running DVC processes; none starts after `stop`."""
-
-    running: dict[str, BaseProcess] = field(default_factory=dict)
-    stopped: bool = False
+INTERRUPTED = "interrupted"
 
 
 def main(
@@ -69,7 +49,7 @@ def main(
     depend on it still run, and the exit code is 1. Ctrl-C stops all; the next call goes on.
     """
     signal.signal(signal.SIGTERM, raise_interrupt)
-    PROCESSES.set_forkserver_preload(["dvc.cli", "dvc.commands.repro", "tqdm", "typer"])
+    preload()
     try:
         stages = read_stages()
     except DvcException as error:
@@ -99,25 +79,6 @@ def raise_interrupt(_signal: int, _frame: FrameType | None) -> None:
 def count_cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def read_stages() -> dict[str, Stage]:
-    """The stages of dvc.yaml and those of other files that they need, as DVC sees them.
-
-    In the order in which `dvc repro` goes through them.
-    """
-    with Repo(_wait_for_lock=True) as repo:
-        graph = get_active_graph(repo.index.graph)
-        plan = plan_repro(graph, collect_stages(repo, ["dvc.yaml"]))
-        status = repo.status(targets=["dvc.yaml"], with_deps=True)
-        return {
-            stage.addressing: Stage(
-                upstream=[before.addressing for before in graph.successors(stage)],
-                alone=bool((stage.meta or {}).get("alone")),
-                stale=stage.addressing in status,
-            )
-            for stage in plan
-        }
 
 
 def work_off(stages: dict[str, Stage], jobs: int, states: dict[str, str]) -> None:
@@ -197,89 +158,6 @@ def next_stage(
     ready = (name for name in waiting if all(b in states for b in stages[name].upstream))
     name = next(ready, None)
     return None if name and stages[name].alone and running else name
-
-
-def reproduce(name: str, processes: Processes) -> tuple[str, float]:
-    """Lets DVC reproduce one stage, and returns what became of it and the seconds it took."""
-    start = time.monotonic()
-    if processes.stopped:
-        return NOT_RUN, 0.0
-    process = PROCESSES.Process(target=run_dvc, args=(name,))
-    process.start()
-    processes.running[name] = process
-    if processes.stopped:  # while it started
-        process.terminate()
-    process.join()
-    del processes.running[name]
-    took = time.monotonic() - start
-    if process.exitcode:
-        return FAILED, took
-    said = log_of(name).read_text(encoding="utf-8", errors="replace")
-    if "is cached - skipping run" in said:
-        return FROM_CACHE, took
-    return (RAN if f"Running stage '{name}'" in said else UP_TO_DATE), took
-
-
-def run_dvc(name: str) -> None:
-    """What the process of a stage does: `dvc repro` of it alone, its output in the stage's log."""
-    os.setsid()  # a group of its own, to be stopped with all that it started
-    with open(os.devnull, "rb") as nothing, log_of(name).open("wb") as log:
-        os.dup2(nothing.fileno(), 0)
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-    sys.exit(dvc(["--wait-for-lock", "repro", "--single-item", name]))
-
-
-def log_of(name: str) -> Path:
-    """Where the output of a stage goes."""
-    return LOGS / f"{name.replace('/', '_').replace(':', '_')}.log"
-
-
-def last_lines(name: str) -> str:
-    """The end of a stage's log, indented, and where all of it stands."""
-    lines = log_of(name).read_text(encoding="utf-8", errors="replace").splitlines()
-    shown = [f"    {line}" for line in lines if line.strip()][-LAST_LINES:]
-    return "\n".join([*shown, f"    all of it: {log_of(name)}"])
-
-
-def stop(processes: Processes) -> None:
-    """Ends all running stages with all processes that they started.
-
-    While DVC's lock is held here, none of them is writing dvc.lock.
-    """
-    processes.stopped = True
-    with Repo(_wait_for_lock=True) as repo, repo.lock:
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            for process in list(processes.running.values()):
-                if process.pid:
-                    with suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal_number)
-            deadline = time.monotonic() + PATIENCE
-            while processes.running and time.monotonic() < deadline:
-                time.sleep(0.05)
-
-
-def read_lock_order() -> list[str]:
-    """The names of the stages in dvc.lock, in their order there."""
-    if not Path("dvc.lock").exists():
-        return []
-    return list(read_lock(Path("dvc.lock").read_text(encoding="utf-8")))
-
-
-def sort_lock(before: list[str], plan: list[str]) -> None:
-    """Orders dvc.lock as `dvc repro` would have: what stood there stays, the rest follows `plan`.
-
-    DVC itself appends a stage when it is done, so side by side the order is one of chance.
-    """
-    order = [*before, *(name for name in plan if name not in before)]
-    present = read_lock_order()
-    if present == [name for name in order if name in present]:
-        return
-    with Repo(_wait_for_lock=True) as repo, repo.lock, modify_yaml("dvc.lock") as lock:
-        stages = lock["stages"]
-        for name in order:
-            if name in stages:
-                stages[name] = stages.pop(name)
 
 
 if __name__ == "__main__":

@@ -1,32 +1,16 @@
 """Reading any picture file as the pixels that a model takes, and saying what was done to it."""
 
-import struct
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageChops, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageOps
 
-from stages.runtime.errors import InputError
+from tools.prediction.open_picture import open_picture
 
 NEAR = 40  # a pixel this unlike the background, of 255, or less, belongs to it: shadow or noise
 PLAIN = 0.75  # the background is plain if this share of the border belongs to it
-WHITE = {"I;16": (65535,), "I": (255, 65535), "F": (1, 255, 65535)}  # the first not exceeded
-REMEDY = "save it anew, say as PNG, or leave it out"
-# What Pillow raises at damaged files of one format or another.
-DAMAGED = (
-    ArithmeticError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 def read_picture(
@@ -74,64 +58,6 @@ def read_picture(
         above = np.arange(256) - background[0]
         picture = picture.point((above * 255 / above[-1]).clip(0).round().astype(int).tolist())
     return np.asarray(picture).reshape(image_shape), done or ["used as it is"]
-
-
-def open_picture(path: Path) -> tuple[Image.Image, list[str]]:
-    """A picture of 8 bits of grey or RGB, upright and without transparency, and what was done.
-
-    Raises:
-        InputError: it is not a file, or not a whole picture with usable pixels.
-        OSError: it cannot be reached or read.
-    """
-    if not path.is_file():
-        path.stat()  # says why, if it cannot be reached
-        raise InputError(f"{path}: not a file; name a picture or a folder of them")
-    path.open("rb").close()  # likewise
-    done: list[str] = []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what makes a picture unusable is an error
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as opened:
-                return flatten(upright(opened, done), done), done
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: not a picture, or of no format Pillow reads; {REMEDY}") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path}: too large ({error}); save it smaller") from None
-    except DAMAGED as error:
-        raise InputError(f"{path}: not a usable picture ({error}); {REMEDY}") from None
-
-
-def upright(opened: Image.Image, done: list[str]) -> Image.Image:
-    """The first frame of a picture, turned as its EXIF data say."""
-    frames = getattr(opened, "n_frames", 1)
-    if frames > 1:
-        done.append(f"first of {frames} frames")
-    if opened.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):
-        done.append("turned as its EXIF data say")
-    return ImageOps.exif_transpose(opened)
-
-
-def flatten(picture: Image.Image, done: list[str]) -> Image.Image:
-    """A picture of 8 bits of grey or of RGB, on white where it was transparent."""
-    kind = "I;16" if picture.mode.startswith("I;16") else picture.mode
-    if kind in WHITE:
-        pixels = np.asarray(picture).astype(np.float64)
-        white = next((white for white in WHITE[kind] if pixels.max() <= white), None)
-        if white is None or not pixels.min() >= 0:
-            raise ValueError(
-                f"pixels of {pixels.min():g} to {pixels.max():g}, where 0 to "
-                f"{' or '.join(map(str, WHITE[kind]))} is usable"
-            )
-        done.append(f"scaled from 0 to {white}")
-        return Image.fromarray(np.round(pixels * (255 / white)).astype(np.uint8))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        if picture.getchannel("A").getextrema() != (255, 255):
-            done.append("transparency put on white")
-        white_sheet = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white_sheet, picture).convert("RGB")
-    return picture if picture.mode in ("L", "RGB") else picture.convert("RGB")
 
 
 def look_at_border(picture: Image.Image) -> tuple[tuple[int, ...], bool]:

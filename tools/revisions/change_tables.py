@@ -1,0 +1,68 @@
+"""The tables of a review on what was changed: parameters, data and stages."""
+
+from dvc.repo import Repo
+
+from tools.revisions.lock_changes import FEW, explain, show
+from tools.revisions.markdown import fold, tabulate_cells
+from tools.revisions.revision import Revision, read_audit
+
+SPLITS = ("train", "validation", "test")
+
+
+def describe_parameters(before: Revision, after: Revision) -> str:
+    """What DVC's own diff of parameters finds, a row a value."""
+    with Repo() as repo:
+        diff = repo.params.diff(
+            a_rev=before.commit, b_rev=after.commit or "workspace", deps_only=False
+        ).get("diff", {})
+    rows = [
+        [f"`{path}`", f"`{name}`", show(change, "old"), show(change, "new")]
+        for path, changes in sorted(diff.items())
+        for name, change in sorted(changes.items())
+    ]
+    return fold(tabulate_cells(rows, ["file", "parameter", "before", "after"]), len(rows))
+
+
+def describe_data(before: Revision, after: Revision) -> str:
+    """Class names, counts and hashes of the splits that changed."""
+    old, new = (revision.parameters["data"] for revision in (before, after))
+    lines, rows = [], []
+    for name in sorted(old.keys() | new.keys()):
+        if name not in old or name not in new:
+            lines.append(f"`{name}` is {'new' if name in new else 'removed'}.")
+            continue
+        pairs = zip(old[name]["classes"], new[name]["classes"], strict=False)
+        renamed = [f"{a} → {b}" for a, b in pairs if a != b]
+        if renamed:
+            lines.append(f"Classes of `{name}` renamed: {', '.join(renamed)}.")
+        audits = [read_audit(revision, name) for revision in (before, after)]
+        for split in SPLITS:
+            counts = [audit[split] for audit in audits]
+            hashes = [count.get("sha256", "")[:8] for count in counts]
+            if hashes[0] != hashes[1] or counts[0]["images"] != counts[1]["images"]:
+                numbers = [f"{count['images']:,}" for count in counts]
+                rows.append([f"`{name}`", split, *numbers, *(h and f"`{h}`" for h in hashes)])
+    header = ["data set", "split", "images before", "after", "SHA-256 before", "after"]
+    if rows:
+        lines.append(tabulate_cells(rows, header))
+    return "\n\n".join(lines)
+
+
+def describe_stages(before: Revision, after: Revision) -> str:
+    """Which stages ran again, why, and whether something else came out."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for name, reasons in explain(before.stages, after.stages).items():
+        upstream = [f"`{stage}`" for stage in dict.fromkeys(reasons.upstream)]
+        if len(upstream) > FEW:
+            upstream = [f"{len(upstream)} stages before it"]
+        why = ", ".join(reasons.edits + upstream) or "nothing that it declares"
+        outputs = "other" if reasons.other_outputs else "the same"
+        alike.setdefault((why, outputs), []).append(f"`{name}`")
+    lines = [
+        f"- {', '.join(names)}: {outputs} outputs, because of {why}"
+        for (why, outputs), names in alike.items()
+    ]
+    gone = [f"`{name}`" for name in before.stages if name not in after.stages]
+    if gone:
+        lines.append(f"- {', '.join(gone)}: no more there")
+    return "\n".join(lines)

@@ -1,0 +1,115 @@
+"""The tables of a review on runs and their classes: before, after, and what a test says of it."""
+
+import statistics
+
+from tools.revisions.markdown import fold, tabulate_cells
+from tools.revisions.revision import Revision, read_noise, read_scores, recipe_of
+from tools.revisions.significance import LEVEL, Difference
+from tools.revisions.verdicts import ADDED, NOT_COMPARABLE, REMOVED, Verdict, judge_difference
+
+
+def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) -> str:
+    """A row a run and metric, with what the columns mean."""
+    rows = []
+    for verdict in verdicts:
+        if not verdict.metrics:
+            scores = [
+                f"{read_scores(revision, verdict.run)['accuracy']:.4f}" if there else ""
+                for revision, there in (
+                    (before, verdict.word != ADDED),
+                    (after, verdict.word != REMOVED),
+                )
+            ]
+            reason = f": {verdict.reason}" if verdict.reason else ""
+            rows.append(
+                [f"`{verdict.run}`", "accuracy", *scores, "", "", "", verdict.word + reason]
+            )
+        if verdict.metrics and verdict.reason:
+            rows.append(
+                [
+                    f"`{verdict.run}`",
+                    "by probability",
+                    *[""] * 5,
+                    f"{NOT_COMPARABLE}: {verdict.reason}",
+                ]
+            )
+        for metric, difference in verdict.metrics.items():
+            rows.append(
+                [
+                    f"`{verdict.run}`",
+                    metric,
+                    *row_of(difference),
+                    judge_difference(metric, difference),
+                ]
+            )
+    header = ["run", "metric", "before", "after", "difference (95% interval)", "discordant"]
+    table = tabulate_cells(rows, [*header, "p", "verdict"])
+    if not any(verdict.metrics for verdict in verdicts):
+        return table
+    notes = [
+        "Discordant: test images right before and wrong after, and the other way round. p: the "
+        "exact McNemar test for accuracy, a paired permutation test for other metrics, corrected "
+        f"over the runs compared (Holm); below {LEVEL} a difference is real. The intervals are not "
+        "corrected.",
+        "This compares two trained models. Whether a recipe is better than another, whatever the "
+        "seed, `make noise` tells.",
+        *describe_noise(before, after, [verdict.run for verdict in verdicts if verdict.metrics]),
+    ]
+    return "\n\n".join([table, *notes])
+
+
+def describe_noise(before: Revision, after: Revision, runs: list[str]) -> list[str]:
+    """For each run whose spread over seeds is known, a sentence that quotes it."""
+    lines = []
+    for run in runs:
+        known = read_noise(after, run) or read_noise(before, run)
+        if known is None:
+            continue
+        recipes = [
+            word
+            for word, revision in (("before", before), ("after", after))
+            if recipe_of(revision, run) == known["recipe"]
+        ]
+        lines.append(
+            f"Seed noise of `{run}`: {describe_spread(known['accuracy'])}, measured with "
+            f"{f'the recipe {recipes[0]}' if recipes else 'another recipe'}."
+        )
+    return lines
+
+
+def describe_spread(accuracy: list[float]) -> str:
+    """Mean and spread of the accuracies of one recipe, a seed each."""
+    return (
+        f"accuracy {statistics.mean(accuracy):.4f} on average, standard deviation "
+        f"{statistics.stdev(accuracy):.4f} over {len(accuracy)} seeds "
+        f"({min(accuracy):.4f} to {max(accuracy):.4f})"
+    )
+
+
+def row_of(difference: Difference) -> list[str]:
+    """Before, after, difference with interval, discordant images, p."""
+    gain = difference.after - difference.before
+    p = "<0.0001" if difference.p < 0.0001 else f"{difference.p:.4f}"
+    return [
+        f"{difference.before:.4f}",
+        f"{difference.after:.4f}",
+        f"{gain:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})",
+        f"{difference.lost} lost, {difference.gained} gained",
+        p,
+    ]
+
+
+def describe_classes(verdicts: list[Verdict]) -> str:
+    """The classes on whose test images the accuracy really changed."""
+    rows = [
+        [f"`{verdict.run}`", name, *row_of(difference)]
+        for verdict in verdicts
+        for name, difference in verdict.classes.items()
+        if difference.p < LEVEL
+    ]
+    if not rows:
+        return "None stands out." if any(verdict.classes for verdict in verdicts) else ""
+    header = ["run", "class", "accuracy before", "after", "difference (95% interval)", "discordant"]
+    return fold(tabulate_cells(rows, [*header, "p"]), len(rows)) + (
+        "\n\np is corrected over all classes of the runs compared."
+    )
