@@ -12,6 +12,8 @@ import yaml
 from filelock import FileLock
 
 from stages.sources import sheet
+from tools.revisions import stages
+from tools.revisions.stages import Stages
 from tools.sample import first_of_each_class, write_sheet
 
 ROOT = Path(__file__).parent.parent
@@ -54,10 +56,22 @@ def repro(project: Path) -> list[str]:
     return re.findall(r"^Running stage '(.+)':$", run("dvc", "repro", cwd=project).stdout, re.M)
 
 
-def read_lock(project: Path) -> dict[str, dict[str, object]]:
+def read_lock(project: Path) -> Stages:
     """The stages of dvc.lock."""
-    lock: dict[str, dict[str, object]] = yaml.safe_load((project / "dvc.lock").read_text())
-    return lock["stages"]  # type: ignore[return-value]
+    return stages.read_lock((project / "dvc.lock").read_text())
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def without_times(project: Path) -> Stages:
+    """The stages of dvc.lock, without those that are timed, and `compare`, which shows times."""
+    lock = read_lock(project)
+    timed = stages.find_timed((project / "dvc.yaml").read_text())
+    return {name: lock[name] for name in lock if stages.kind_of(name) not in {*timed, "compare"}}
 
 
 def make_toy(project: Path) -> None:

@@ -6,21 +6,23 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.svm import SVC
-from stages.fit.sklearn import carry_over, fit, limit_threads
 from test_export import ABOUT, prepare
 
+from stages.frameworks.sklearn.accelerated import carry_over
+from stages.frameworks.sklearn.convert import convert
+from stages.frameworks.sklearn.fit import fit, limit_threads
 from stages.model_file.classifier import classify, open_classifier
 from stages.model_file.export import to_contract
 from stages.models import estimator
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 
 NONE: Any = (np.empty((0, 784), np.float32), np.empty(0, np.uint8))
 
 
 def export(folder: Path, train: Any, **params: Any) -> bytes:
     limit_threads(1)
-    model, _ = fit(estimator.build, train, NONE, 10, 100, folder / "curve.csv", **params)
-    return to_contract(model, ABOUT)
+    model = fit(estimator.build, train, NONE, 10, 100, folder / "curve.csv", **params)
+    return to_contract(convert(model, train[0].shape[1:]), ABOUT)
 
 
 # Not sigmoid: it is not positive semidefinite, and two solvers end in two places.

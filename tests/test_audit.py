@@ -17,7 +17,7 @@ from PIL import Image
 
 from stages import audit, load
 from stages.datasets.duplicates import find_exact, find_near
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 from stages.sources import sheet
 from tools.sample import write_sheet
 

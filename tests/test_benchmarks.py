@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks import pipeline, sizes
 from benchmarks.growth import draw_growth
 from benchmarks.measure import measure
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 from stages.sources import sheet
 from tools.first_numbers import write_csv
 from tools.sample import first_of_each_class

@@ -9,15 +9,15 @@ import onnx
 import pytest
 import yaml
 from conftest import ROOT
-from stages.fit.sklearn import fit as fit_sklearn
 
 from stages.datasets.arrays import Split
+from stages.frameworks.sklearn.fit import fit as fit_sklearn
 from stages.model_file.classifier import classify, open_classifier
 from stages.model_file.export import check_agreement, make_canonical, to_contract
 from stages.models import estimator
 from stages.normalize import learn, normalize
 from stages.reshape import reshape
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 from stages.sources import sheet
 from tools.sample import first_of_each_class
 
@@ -38,7 +38,11 @@ def test_the_file_agrees_with_the_fitted_model(tmp_path: Path, name: str) -> Non
     train = prepare(settings["dataset"], settings["layout"], "train", images_a_class=100)
     images, _ = prepare(settings["dataset"], settings["layout"], "test", images_a_class=200)
     assert len(images) == (2000 if settings["dataset"] == "fashion_mnist" else 1000)
-    model, predict = import_module(f"stages.fit.{settings['framework']}").fit(
+    fitting, predicting, converting = (
+        import_module(f"stages.frameworks.{settings['framework']}.{part}")
+        for part in ("fit", "predict", "convert")
+    )
+    model = fitting.fit(
         import_module(f"stages.models.{settings['model']}").build,
         train,
         (train[0][:0], train[1][:0]),
@@ -47,8 +51,9 @@ def test_the_file_agrees_with_the_fitted_model(tmp_path: Path, name: str) -> Non
         tmp_path / "curve.csv",
         **settings["params"],
     )
-    exported = classify(open_classifier(to_contract(model, ABOUT), 1), images)
-    native = predict(images)
+    content = to_contract(converting.convert(model, images.shape[1:]), ABOUT)
+    exported = classify(open_classifier(content, 1), images)
+    native = predicting.predict(model, images)
     np.testing.assert_array_equal(exported[0], native[0])
     assert len(np.unique(exported[0])) > 1
     assert (exported[1] is None) == (native[1] is None) == (name == "fashion_mnist-svc")

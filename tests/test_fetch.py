@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from conftest import ROOT
 
 from stages import fetch
+from stages.datasets import published
 from stages.datasets.download import download
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 from stages.sources import sheet
 
 CONTENT = bytes(range(256)) * 4000
@@ -126,8 +128,10 @@ def test_no_server(tmp_path: Path) -> None:
         download("http://127.0.0.1:9/file", tmp_path / "file", pause=0.01)
 
 
-def toy_arrays() -> fetch.Arrays:
-    return {name: np.zeros((2, 3), dtype=np.uint8) for name in fetch.SHA256["cifar10"]}
+def toy_arrays() -> published.Arrays:
+    return {
+        name: np.zeros((2, 3), dtype=np.uint8) for name in published.PUBLISHED["cifar10"].sha256
+    }
 
 
 def test_wrong_bytes_are_never_used(tmp_path: Path) -> None:
@@ -143,15 +147,15 @@ def test_wrong_bytes_of_a_server_are_never_used(
     url = f"http://127.0.0.1:{server.server_port}"
     with pytest.raises(InputError, match=r"train-images-idx3-ubyte has SHA-256 .* not used"):
         fetch.fetch(
-            "fashion_mnist", Path("out"), {"server": lambda: fetch.fashion_mnist_upstream(url)}
+            "fashion_mnist", Path("out"), {"server": lambda: published.fashion_mnist_upstream(url)}
         )
     assert len(server.requests) == 4
-    assert list(fetch.DOWNLOADS.iterdir()) == []
+    assert list(published.DOWNLOADS.iterdir()) == []
     assert not Path("out").exists()
 
 
 def test_the_next_source_is_tried_and_all_are_named(tmp_path: Path) -> None:
-    def unreachable() -> fetch.Arrays:
+    def unreachable() -> published.Arrays:
         raise InputError("cannot be reached")
 
     with pytest.raises(InputError) as error:
@@ -169,14 +173,19 @@ def test_the_published_archive_of_cifar10_is_read(tmp_path: Path) -> None:
         axis=1,
     )
     with tarfile.open(tmp_path / "cifar-10-binary.tar.gz", "w:gz") as archive:
-        for batch in [*fetch.CIFAR10_BATCHES["train"], *fetch.CIFAR10_BATCHES["t10k"]]:
+        for batch in [*published.CIFAR10_BATCHES["train"], *published.CIFAR10_BATCHES["t10k"]]:
             member = tarfile.TarInfo(f"cifar-10-batches-bin/{batch}.bin")
             member.size = records.nbytes
             archive.addfile(member, io.BytesIO(records.tobytes()))
-    arrays = fetch.cifar10_upstream(folder=tmp_path)
+    arrays = published.cifar10_upstream(folder=tmp_path)
     np.testing.assert_array_equal(arrays["t10k-images-idx4-ubyte"], images)
     np.testing.assert_array_equal(arrays["t10k-labels-idx1-ubyte"], labels)
     assert arrays["train-images-idx4-ubyte"].shape == (5 * len(images), 32, 32, 3)
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"not an archive")
     with pytest.raises(InputError, match="not the archive of CIFAR-10"):
-        fetch.cifar10_upstream(folder=tmp_path)
+        published.cifar10_upstream(folder=tmp_path)
+
+
+def test_what_dvc_fetches_is_what_is_known() -> None:
+    stages = yaml.safe_load((ROOT / "data" / "dvc.yaml").read_text())["stages"]
+    assert stages["fetch"]["foreach"] == list(published.PUBLISHED)

@@ -2,7 +2,8 @@
 
 import numpy as np
 import tensorflow as tf
-from stages.fit.keras import shuffled_batches
+
+from stages.frameworks.keras.fit import shuffled_batches
 
 
 def test_every_epoch_has_all_images_in_another_order_that_the_seed_decides() -> None:

@@ -14,20 +14,26 @@ from conftest import BIN, ROOT, run
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 
-# One of each kind, and of each framework: what is taken away from these, all others lack too.
-KINDS = [
+from tools.revisions.stages import find_timed, kind_of
+
+RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
+# A run of each framework: what is taken away from these, all others lack too.
+OF_FRAMEWORK = {block["framework"]: name for name, block in reversed(RUNS.items())}
+RUN = "fashion_mnist-cnn"  # it has every picture
+EXAMPLES = [
     "check",
     "load@cifar10",
     "audit@cifar10",
     "normalize@cifar10",
     "reshape@cifar10-flat",
-    "train@fashion_mnist-cnn",
-    "train@fashion_mnist-decision_tree",
-    "evaluate@fashion_mnist-cnn",
-    "profile",
-    "plot@fashion_mnist-cnn",
+    *(f"train@{name}" for name in OF_FRAMEWORK.values()),
+    f"evaluate@{RUN}",
+    f"profile@{RUN}",
+    f"plot@{RUN}",
     "compare",
 ]
+# Of the files in these, params.yaml or the data choose: the others may be missing.
+CHOSEN_BY_NAME = ("stages/sources", "stages/models", "stages/frameworks")
 # Declared for the order alone: that params.yaml is valid, and that the data may be used.
 NOT_READ = {
     ("load@cifar10", "data/check/params.txt"),
@@ -66,7 +72,10 @@ def read_stages(project: Path) -> dict[str, Declared]:
 
 
 def lay_out(project: Path, folder: Path, stage: Declared, without: str | None = None) -> None:
-    """Copies to `folder` what a stage declares, except the file or parameter `without`."""
+    """Copies to `folder` what a stage declares, except the file or parameter `without`.
+
+    That may also be a file in a folder that the stage declares.
+    """
     for name in stage.files:
         if name != without:
             target = folder / name
@@ -76,6 +85,8 @@ def lay_out(project: Path, folder: Path, stage: Declared, without: str | None = 
                 shutil.copytree(project / name, target, dirs_exist_ok=True, ignore=ignore)
             else:
                 shutil.copyfile(project / name, target)
+    if without is not None and (folder / without).is_file():
+        (folder / without).unlink()
     contents: dict[str, Any] = {}
     for name, key in stage.params:
         text = (project / name).read_text()
@@ -107,9 +118,9 @@ def all_stages() -> list[str]:
     return sorted(read_stages(ROOT))
 
 
-@pytest.mark.parametrize("kind", sorted({name.split("@")[0] for name in all_stages()}))
+@pytest.mark.parametrize("kind", sorted({kind_of(name) for name in all_stages()}))
 def test_every_stage_runs_on_what_it_declares(trained: Path, tmp_path: Path, kind: str) -> None:
-    stages = {k: v for k, v in read_stages(trained).items() if k.split("@")[0] == kind}
+    stages = {k: v for k, v in read_stages(trained).items() if kind_of(k) == kind}
     assert stages
     for name, stage in stages.items():
         folder = tmp_path / name
@@ -121,14 +132,14 @@ def test_every_stage_runs_on_what_it_declares(trained: Path, tmp_path: Path, kin
             assert expected
             for path in expected:
                 made = folder / path.relative_to(trained)
-                if name == "profile":  # times
+                if kind_of(name) in find_timed((trained / "dvc.yaml").read_text()):
                     ours, theirs = (json.loads(one.read_text()) for one in (made, path))
                     assert ours.keys() == theirs.keys()
                     continue
                 assert made.read_bytes() == path.read_bytes(), f"{name}: {made}"
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_a_stage_fails_without_any_one_of_what_it_declares(
     trained: Path, tmp_path: Path, name: str
 ) -> None:
@@ -137,14 +148,46 @@ def test_a_stage_fails_without_any_one_of_what_it_declares(
     for number, without in enumerate(declared):
         if (name, without) in NOT_READ:
             continue
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        lay_out(trained, folder, stage, without)
-        result = run("sh", "-c", f"PATH={BIN}:$PATH; {stage.command}", cwd=folder, status=None)
-        assert result.returncode != 0, f"{name} runs as well without {without}"
-        made = [out for out in stage.outs if (folder / out).exists()]
+        made = run_without(trained, tmp_path / str(number), stage, without)
+        assert made is not None, f"{name} runs as well without {without}"
         assert made == [], f"{name} failed without {without} but wrote {made}"
 
 
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_stage_reads_every_file_of_the_folders_of_code_that_it_declares(
+    trained: Path, tmp_path: Path, name: str
+) -> None:
+    stage = read_stages(trained)[name]
+    folders = [file for file in stage.files if file.startswith("stages/")]
+    files = [
+        path.relative_to(trained).as_posix()
+        for folder in folders
+        if (trained / folder).is_dir() and folder not in CHOSEN_BY_NAME
+        for path in sorted((trained / folder).rglob("*.py"))
+    ]
+    assert files
+    for number, without in enumerate(files):
+        folder = tmp_path / str(number)
+        made = run_without(trained, folder, stage, without)
+        if made is not None:
+            assert made == [], f"{name} failed without {without} but wrote {made}"
+        else:  # a picture
+            assert any(
+                not (folder / path.relative_to(trained)).exists()
+                for out in stage.outs
+                for path in files_below(trained / out)
+            ), f"{name} does as well without {without}"
+
+
+def run_without(trained: Path, folder: Path, stage: Declared, without: str) -> list[str] | None:
+    """Runs a stage without one thing that it declares: what it wrote and failed, or None."""
+    folder.mkdir()
+    lay_out(trained, folder, stage, without)
+    result = run("sh", "-c", f"PATH={BIN}:$PATH; {stage.command}", cwd=folder, status=None)
+    if result.returncode == 0:
+        return None
+    return [out for out in stage.outs if (folder / out).exists()]
+
+
 def test_one_of_every_kind_is_tried() -> None:
-    assert {name.split("@")[0] for name in KINDS} == {name.split("@")[0] for name in all_stages()}
+    assert {kind_of(name) for name in EXAMPLES} == {kind_of(name) for name in all_stages()}

@@ -1,11 +1,14 @@
 """The metrics against scikit-learn's, and against values worked out by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn import metrics
 
-from stages.evaluate import log_loss, macro_f1, score
+from stages.evaluate import score
 from stages.scoring.calibration import calibration_error
+from stages.scoring.metrics import METRICS, Metric, log_loss, macro_f1
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 10, 400).astype(np.uint8)
@@ -28,7 +31,7 @@ def test_log_loss_is_as_in_scikit_learn() -> None:
     sharp = (sharp / sharp.sum(axis=1, keepdims=True)).astype(np.float32)
     for probabilities in (PROBABILITIES, sharp):
         expected = metrics.log_loss(LABELS, probabilities.astype(np.float32))
-        assert log_loss(LABELS, probabilities) == pytest.approx(expected, rel=1e-5)
+        assert log_loss(LABELS, PREDICTED, probabilities) == pytest.approx(expected, rel=1e-5)
 
 
 def test_calibration_error_by_hand() -> None:
@@ -54,3 +57,21 @@ def test_wilson_interval_by_hand() -> None:
         "macro_f1",
         "test_images",
     ]
+
+
+def test_a_metric_more_is_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    def top2(labels: Any, _: Any, probabilities: Any) -> float:
+        return float(
+            np.mean(
+                [
+                    label in row.argsort()[-2:]
+                    for label, row in zip(labels, probabilities, strict=True)
+                ]
+            )
+        )
+
+    monkeypatch.setitem(METRICS, "top2_accuracy", Metric("top-2 accuracy", top2, True))
+    assert score(LABELS, PREDICTED, PROBABILITIES)["top2_accuracy"] == pytest.approx(
+        metrics.top_k_accuracy_score(LABELS, PROBABILITIES, k=2), abs=1e-6
+    )
+    assert "top2_accuracy" not in score(LABELS, PREDICTED, None)

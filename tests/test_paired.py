@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from statsmodels.stats.contingency_tables import mcnemar
 
-from tools.paired import Answers, compare_accuracy, compare_metric, correct
+from stages.scoring.metrics import METRICS
+from tools.revisions.significance import Answers, compare_accuracy, compare_metric, correct
 
 RANDOM = np.random.default_rng(0)
 
@@ -77,7 +78,7 @@ def answers(sure: float, wrong: int) -> Answers:
     return Answers(predicted, probabilities)
 
 
-@pytest.mark.parametrize("metric", ["accuracy", "macro_f1", "log_loss", "calibration_error"])
+@pytest.mark.parametrize("metric", METRICS)
 def test_a_real_difference_is_found_in_every_metric(metric: str) -> None:
     difference = compare_metric(metric, LABELS, answers(0.9, wrong=0), answers(0.9, wrong=60))
     assert difference.p < 0.05
@@ -86,7 +87,7 @@ def test_a_real_difference_is_found_in_every_metric(metric: str) -> None:
     assert difference.low > 0 or difference.high < 0
 
 
-@pytest.mark.parametrize("metric", ["macro_f1", "log_loss", "calibration_error"])
+@pytest.mark.parametrize("metric", [name for name in METRICS if name != "accuracy"])
 def test_a_model_does_not_differ_from_itself(metric: str) -> None:
     difference = compare_metric(metric, LABELS, answers(0.9, wrong=20), answers(0.9, wrong=20))
     assert difference.p == 1

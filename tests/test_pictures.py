@@ -1,7 +1,7 @@
 """The pictures: which there are, that they show something, and that what they show is right."""
 
-import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,14 @@ import onnx
 import pytest
 import yaml
 from conftest import ROOT
-from stages.figures.confusion import count
-from stages.figures.examples import choose_examples, choose_mistakes
-from stages.figures.filters import compute_maps, find_convolution
 
 from stages.figures.comparison.tradeoff import draw_tradeoff, find_best_under, find_front, spread
+from stages.figures.run import Run
+from stages.figures.run.confusion import count
+from stages.figures.run.examples import choose_examples
+from stages.figures.run.feature_maps import compute_maps
+from stages.figures.run.filters import find_convolution
+from stages.figures.run.mistakes import choose_mistakes
 from stages.model_file.classifier import open_classifier, read_about
 from stages.normalize import normalize
 from stages.scoring.calibration import bin_confidence
@@ -27,16 +30,28 @@ ALWAYS = {"confusion.png", "confused_pairs.png", "examples.png", "mistakes.png"}
 @pytest.mark.parametrize("name", RUNS)
 def test_every_picture_that_a_run_should_have_shows_something(trained: Path, name: str) -> None:
     expected = set(ALWAYS)
-    if name != "fashion_mnist-svc":
+    model = onnx.load(trained / f"data/models/{name}.onnx")
+    if len(model.graph.output) == 2:  # labels and probabilities
         expected |= {"reliability.png"}
-    if RUNS[name]["framework"] == "keras":
+    if "epochs" in RUNS[name]["params"]:
         expected |= {"learning_curve.png"}
-    if RUNS[name]["model"] == "cnn":
+    if any(node.op_type == "Conv" for node in model.graph.node):
         expected |= {"filters.png", "feature_maps.png"}
-    folder = trained / "plots" / name / "pictures"
-    assert {path.name for path in folder.iterdir()} == expected
-    for path in folder.iterdir():
+    pictures = list((trained / "plots" / name / "pictures").glob("*.png"))
+    assert {path.name for path in pictures} == expected
+    for path in pictures:
         assert_not_blank(path)
+
+
+def test_the_toy_runs_have_every_kind_of_picture_and_none(trained: Path) -> None:
+    found = {
+        name: {path.stem for path in (trained / "plots" / name / "pictures").glob("*.png")}
+        for name in RUNS
+    }
+    modules = {path.stem for path in (ROOT / "stages/figures/run").glob("[!_]*.py")}
+    assert found["fashion_mnist-cnn"] == found["cifar10-cnn"] == modules
+    assert modules - found["fashion_mnist-mlp"] == {"filters", "feature_maps"}
+    assert {f"{stem}.png" for stem in found["fashion_mnist-svc"]} == ALWAYS
 
 
 def test_the_pictures_of_all_runs_show_something(trained: Path) -> None:
@@ -55,13 +70,17 @@ def assert_not_blank(path: Path) -> None:
             assert np.unique(quarter.reshape(-1, 3), axis=0).shape[0] > 3, path
 
 
-def test_the_page_shows_every_picture_with_a_caption(trained: Path) -> None:
-    page = (trained / "plots/README.md").read_text()
-    shown = re.findall(r"!\[[^]]+\]\((.+?)\)\n\n(.+)", page)
-    there = {str(path.relative_to(trained / "plots")) for path in trained.glob("plots/**/*.png")}
-    assert {path for path, _ in shown} == there
-    assert len(shown) == len(there)
-    assert all(len(caption) > 20 for _, caption in shown)
+def test_the_pages_show_every_picture_with_a_caption(trained: Path) -> None:
+    plots = trained / "plots"
+    overview = (plots / "README.md").read_text()
+    pages = re.findall(r"^- \[(.+)\]\((.+\.md)\)$", overview, re.M)
+    assert sorted(name for name, _ in pages) == sorted(RUNS)
+    shown = []
+    for page in [plots / "README.md", *(plots / link for _, link in pages)]:
+        for path, caption in re.findall(r"!\[[^]]+\]\((.+?)\)\n\n(.+)", page.read_text()):
+            shown.append(page.parent / path)
+            assert len(caption) > 20
+    assert sorted(shown) == sorted(plots.glob("**/*.png"))
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist-cnn", "cifar10-cnn"])
@@ -135,15 +154,21 @@ def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "other.png").read_bytes()
 
 
+def answers(labels: Any, predicted: Any, probabilities: Any, mistakes: int) -> Run:
+    said = {"labels": labels, "predicted": predicted, "probabilities": probabilities}
+    others: Any = dict.fromkeys(field.name for field in fields(Run))
+    return Run(**others | said | {"mistakes": mistakes, "seed": 0})
+
+
 def test_mistakes_are_those_it_was_surest_of() -> None:
     labels, predicted = np.array([0, 1, 1, 0, 1]), np.array([1, 1, 0, 1, 0])
     sure = np.array([0.6, 1.0, 0.9, 0.7, 0.8], dtype=np.float32)
     probabilities = np.stack([sure, 1 - sure], axis=1)
-    assert choose_mistakes(labels, predicted, probabilities, 3, seed=0).tolist() == [2, 4, 3]
-    none = np.empty((5, 0), dtype=np.float32)
-    chosen = choose_mistakes(labels, predicted, none, 10, seed=0)
+    found = choose_mistakes(answers(labels, predicted, probabilities, mistakes=3))
+    assert found.tolist() == [2, 4, 3]
+    chosen = choose_mistakes(answers(labels, predicted, None, mistakes=10))
     assert sorted(chosen) == [0, 2, 3, 4]
-    assert choose_mistakes(labels, labels, probabilities, 3, seed=0).tolist() == []
+    assert choose_mistakes(answers(labels, labels, probabilities, mistakes=3)).tolist() == []
 
 
 def test_examples_depend_on_the_seed_alone() -> None:
@@ -166,10 +191,12 @@ def test_bins_by_hand() -> None:
     assert (bins.accuracy[13], bins.accuracy[14]) == (0.5, 1)
 
 
-def test_the_committed_page_is_of_the_committed_metrics() -> None:
-    profile = json.loads((ROOT / "metrics/profile.json").read_text())
-    page = (ROOT / "plots/README.md").read_text()
-    for link in re.findall(r"\]\((.+?\.png)\)", page):
-        assert (ROOT / "plots" / link).is_file(), link
-    for name in profile:
-        assert f"### {name}\n" in page
+def test_the_committed_pages_are_of_the_committed_metrics() -> None:
+    names = [path.stem for path in (ROOT / "metrics").glob("*.json")]
+    assert len(names) > 1
+    pages = [ROOT / f"plots/{name}/pictures/README.md" for name in names]
+    for page in [ROOT / "plots/README.md", *pages]:
+        links = re.findall(r"\]\((.+?\.(?:png|md))\)", page.read_text())
+        assert links
+        for link in links:
+            assert (page.parent / link).is_file(), link

@@ -13,6 +13,7 @@ from sklearn.ensemble import RandomForestClassifier
 from stages.profile import describe, measure
 
 FIELDS = {
+    "dataset": str,
     "latency_median_ms": float,
     "latency_p95_ms": float,
     "throughput_images_per_s": float,
@@ -24,7 +25,8 @@ FIELDS = {
 
 
 def test_every_run_has_every_field(trained: Path) -> None:
-    profiles = json.loads((trained / "metrics/profile.json").read_text())
+    files = (trained / "metrics/profile").glob("*.json")
+    profiles = {path.stem: json.loads(path.read_text()) for path in files}
     models = {path.stem: path for path in (trained / "data/models").glob("*.onnx")}
     assert profiles.keys() == models.keys()
     for name, profile in profiles.items():

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from conftest import ENVIRONMENT, ROOT, repro, run
 
-from tools.repro import Stage, measure_urgency, next_stage
+from tools.engine.plan import Stage
+from tools.repro import measure_urgency, next_stage
 
 # Waits until another stage has started too: never, if one runs after the other.
 MEET = "touch {me}.here; for i in $(seq 200); do [ -e {other}.here ] && break; sleep 0.1; done; "

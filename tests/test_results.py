@@ -8,7 +8,8 @@ from typing import Any
 
 from conftest import BIN, ROOT, read_lock, run
 
-from tools.results import compare_locks
+from tools.results import compare_locks as compare
+from tools.revisions.stages import find_timed
 
 LOCK: dict[str, dict[str, Any]] = {
     "train": {
@@ -33,6 +34,10 @@ def changed(**values: str) -> dict[str, dict[str, Any]]:
     return lock
 
 
+def compare_locks(committed: Any, now: Any) -> str:
+    return compare(committed, now, timed={"profile"})
+
+
 def test_the_same_hashes() -> None:
     assert compare_locks(LOCK, changed()) == "Every hash is as committed, in all 2 stages."
 
@@ -51,6 +56,26 @@ def test_other_hashes_after_an_edit() -> None:
     edited["train"]["params"]["params.yaml"]["seed"] = 2
     assert "after an edit: train." in compare_locks(LOCK, edited)
     assert "after an edit: new." in compare_locks(LOCK, LOCK | {"new": LOCK["train"]})
+
+
+def test_times_are_not_other_hashes() -> None:
+    timed: dict[str, dict[str, Any]] = {
+        "profile@a": {"cmd": "profile", "outs": [{"path": "times", "md5": "1"}]},
+        "compare": {
+            "cmd": "compare",
+            "deps": [{"path": "times", "md5": "1"}],
+            "outs": [{"path": "picture", "md5": "2"}],
+        },
+    }
+    again = copy.deepcopy(timed)
+    again["profile@a"]["outs"][0]["md5"] = again["compare"]["deps"][0]["md5"] = "3"
+    again["compare"]["outs"][0]["md5"] = "4"
+    assert compare_locks(LOCK | timed, changed() | again).startswith("Every hash is as committed")
+    assert "train." in compare_locks(LOCK | timed, changed(model="x") | again)
+
+
+def test_what_is_timed_is_said_in_dvc_yaml() -> None:
+    assert find_timed((ROOT / "dvc.yaml").read_text()) == {"profile"}
 
 
 def test_make_repro_says_so(project: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from stages import load
 from stages.load import find_source
-from stages.runtime.command import InputError
+from stages.runtime.errors import InputError
 from stages.sources import csv, idx, pictures
 
 RANDOM = np.random.default_rng(0)

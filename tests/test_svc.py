@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.svm import SVC
-from stages.convert.sklearn import convert
 from test_export import prepare
 
+from stages.frameworks.sklearn.convert import convert
 from stages.model_file.classifier import classify, open_classifier
 from stages.model_file.export import to_contract
 
@@ -35,7 +35,7 @@ def test_labels_are_those_of_scikit_learn(params: dict[str, Any], classes: int) 
     chosen = TRAIN[1] < classes
     labels = TRAIN[1][chosen].astype(np.int64) + 3  # not counted from 0
     model = SVC(**params).fit(TRAIN[0][chosen], labels)
-    content = to_contract(convert(model, TEST.shape[1]), {"classes": ["a class"] * 13})
+    content = to_contract(convert(model, TEST.shape[1:]), {"classes": ["a class"] * 13})
     exported, probabilities = classify(open_classifier(content, threads=1), TEST)
     assert probabilities is None
     assert len(np.unique(exported)) > 1

@@ -16,10 +16,13 @@ from stages import check, load
 from stages.datasets.arrays import read_split, write_split
 from stages.model_file.classifier import open_classifier
 from stages.models import estimator
-from stages.runtime.command import InputError, require_pins
+from stages.runtime.command import require_pins
+from stages.runtime.errors import InputError
 from stages.sources import sheet
 from tools.sample import write_sheet
 
+MODELS = ", ".join(sorted(path.stem for path in (ROOT / "stages/models").glob("*.py")))
+FRAMEWORKS = ", ".join(sorted(path.name for path in (ROOT / "stages/frameworks").glob("[a-z]*")))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 # A key of params.yaml, a value for it (... removes it), and what the message says.
@@ -46,8 +49,8 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
     ("data.my.data", {}, ["data.my"]),
     ("models.cifar10-cnn.dataset", "cifar", ["is 'cifar'", "cifar10, fashion_mnist"]),
     ("models.cifar10-cnn.layout", "square", ["is 'square'", "choose from flat, image"]),
-    ("models.cifar10-cnn.framework", "torch", ["is 'torch'", "choose from keras, sklearn"]),
-    ("models.cifar10-cnn.model", "resnet", ["is 'resnet'", "choose from cnn, estimator, mlp"]),
+    ("models.cifar10-cnn.framework", "none", ["is 'none'", f"choose from {FRAMEWORKS}"]),
+    ("models.cifar10-cnn.model", "none", ["is 'none'", f"choose from {MODELS}"]),
     ("models.cifar10-cnn.model", "estimator", ["keras does not go with model estimator"]),
     ("models.cifar10-cnn.params.epoch", 1, ["has no epoch; it has", "epochs", "learning_rate"]),
     ("models.cifar10-cnn.params.epochs", 0, ["params.epochs is 0", "greater than 0"]),

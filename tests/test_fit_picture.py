@@ -1,0 +1,227 @@
+"""Any picture file as the pixels that a model takes, and what is said to be done to it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from picture_files import COLOR, GREY, LIGHT, OBJECT, Pixels, save
+from PIL import ExifTags, Image
+
+from tools.prediction.fit_picture import read_picture
+
+ON_WHITE = np.where(OBJECT, LIGHT, 255).astype(np.uint8)
+RGBA = np.dstack([LIGHT, LIGHT, LIGHT, np.where(OBJECT, 255, 0).astype(np.uint8)])
+
+
+def save_mode(mode: str, name: str = "a.png", **how: Any) -> Callable[[Path], Path]:
+    """What writes LIGHT in one of Pillow's modes into a folder."""
+
+    def write(folder: Path) -> Path:
+        Image.fromarray(LIGHT).convert(mode).save(folder / name, **how)
+        return folder / name
+
+    return write
+
+
+def save_palette(folder: Path) -> Path:
+    """LIGHT through a palette, whose first color, the black, is transparent."""
+    picture = Image.fromarray(LIGHT).convert("P")
+    picture.putpalette([value for n in range(256) for value in (n, n, n)])
+    picture.save(folder / "a.png", transparency=0)
+    return folder / "a.png"
+
+
+def save_turned(name: str, **how: Any) -> Callable[[Path], Path]:
+    """What writes LIGHT lying on its side, as cameras do, with the EXIF data to turn it."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned a quarter clockwise
+    return save(np.rot90(LIGHT).copy(), name, exif=exif, **how)
+
+
+def save_frames(name: str) -> Callable[[Path], Path]:
+    others = [Image.fromarray(255 - LIGHT), Image.fromarray(LIGHT // 2)]
+    return save(LIGHT, name, save_all=True, append_images=others)
+
+
+def save_link(folder: Path) -> Path:
+    save(LIGHT, "target.png")(folder)
+    (folder / "link.png").symlink_to("target.png")
+    return folder / "link.png"
+
+
+def filled(height: int, width: int, value: int) -> Pixels:
+    return np.full((height, width), value, dtype=np.uint8)
+
+
+def with_box(image: Pixels, top: int, left: int, height: int, width: int, value: Any) -> Pixels:
+    image = image.copy()
+    image[top : top + height, left : left + width] = value
+    return image
+
+
+def blocks(*colors: tuple[int, int, int]) -> Pixels:
+    """Blocks of 32x32 side by side."""
+    return np.hstack([np.full((32, 32, 3), color, dtype=np.uint8) for color in colors])
+
+
+PADDED = "resized from {}: cut to its object, padded with its background"
+INVERTED = "inverted: light border"
+BLACK = filled(28, 28, 0)
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+
+# How a picture is written, what is said to be done, the pixels, and how far they may be off.
+ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
+    "8 bits of grey": (save(LIGHT), ["used as it is"], LIGHT, 0),
+    "light border, the model's size": (save(255 - LIGHT), ["used as it is"], 255 - LIGHT, 0),
+    "grey as RGB": (save_mode("RGB"), ["made grey"], LIGHT, 0),
+    "RGB on dark grey, the model's size": (
+        save(np.dstack([np.maximum(LIGHT, 19)] * 3)),
+        ["made grey"],
+        np.maximum(LIGHT, 19),
+        0,
+    ),
+    "16 bits": (
+        save(LIGHT.astype(np.uint16) * 257),
+        ["scaled from 0 to 65535"],
+        LIGHT,
+        0,
+    ),
+    "1 bit": (save(LIGHT > 127), ["made grey"], np.where(LIGHT > 127, 255, 0), 0),
+    "palette with transparency": (
+        save_palette,
+        ["transparency put on white", "made grey", INVERTED],
+        255 - ON_WHITE,
+        0,
+    ),
+    "grey with opaque alpha": (save_mode("LA"), ["made grey"], LIGHT, 0),
+    "RGBA": (
+        save(RGBA),
+        ["transparency put on white", "made grey", INVERTED],
+        255 - ON_WHITE,
+        0,
+    ),
+    "CMYK JPEG": (save_mode("CMYK", "a.jpg", quality=100), ["made grey"], LIGHT, 5),
+    "turned JPEG": (
+        save_turned("a.jpg", quality=100),
+        ["turned as its EXIF data say"],
+        LIGHT,
+        5,
+    ),
+    "turned PNG": (save_turned("a.png"), ["turned as its EXIF data say"], LIGHT, 0),
+    "animated GIF": (save_frames("a.gif"), ["first of 3 frames"], LIGHT, 0),
+    "TIFF of 3 pages": (save_frames("a.tiff"), ["first of 3 frames"], LIGHT, 0),
+    "WebP": (save_mode("RGB", "a.webp", lossless=True), ["made grey"], LIGHT, 0),
+    "BMP": (save(LIGHT, "a.bmp"), ["used as it is"], LIGHT, 0),
+    "float TIFF to 1": (
+        save(LIGHT.astype(np.float32) / 255, "a.tif"),
+        ["scaled from 0 to 1"],
+        LIGHT,
+        0,
+    ),
+    "float TIFF to 255": (
+        save(LIGHT.astype(np.float32), "a.tif"),
+        ["scaled from 0 to 255"],
+        LIGHT,
+        0,
+    ),
+    "32 bits TIFF": (
+        save(LIGHT.astype(np.int32) * 257, "a.tif"),
+        ["scaled from 0 to 65535"],
+        LIGHT,
+        0,
+    ),
+    "uppercase suffix": (save(LIGHT, "A.PNG"), ["used as it is"], LIGHT, 0),
+    "no suffix": (save(LIGHT, "picture", format="PNG"), ["used as it is"], LIGHT, 0),
+    "wrong suffix": (save(LIGHT, "a.jpg", format="PNG"), ["used as it is"], LIGHT, 0),
+    "name with blanks": (save(LIGHT, "ein schöner Schuh, 靴.png"), ["used as it is"], LIGHT, 0),
+    "link": (save_link, ["used as it is"], LIGHT, 0),
+    "1x1": (save(filled(1, 1, 255)), [PADDED.format("1x1"), INVERTED], BLACK, 0),
+    "1x1000": (save(filled(1000, 1, 0)), [PADDED.format("1x1000")], BLACK, 0),
+    "30000x1": (
+        save(filled(1, 30000, 200)),
+        [PADDED.format("30000x1"), INVERTED, "background made black"],
+        BLACK,
+        0,
+    ),
+    "dark square on white": (
+        save(with_box(filled(200, 300, 255), 30, 180, 100, 100, 0)),
+        [PADDED.format("300x200"), INVERTED],
+        filled(28, 28, 255),
+        0,
+    ),
+    "dark bar on light grey": (
+        save(with_box(filled(200, 300, 235), 30, 80, 100, 200, 0)),
+        [PADDED.format("300x200"), INVERTED, "background made black"],
+        with_box(BLACK, 7, 0, 14, 28, 255),
+        0,
+    ),
+    "light bar on dark grey": (
+        save(with_box(filled(200, 300, 20), 0, 80, 200, 100, 255)),
+        [PADDED.format("300x200"), "background made black"],
+        with_box(BLACK, 0, 7, 28, 14, 255),
+        0,
+    ),
+    "photo": (
+        save(blocks(RED, GREEN, BLUE)),
+        ["resized from 96x32: cropped to its center"],
+        blocks(GREEN),
+        0,
+    ),
+    "upright photo": (
+        save(blocks(RED, GREEN, BLUE).swapaxes(0, 1).copy()),
+        ["resized from 32x96: cropped to its center"],
+        blocks(GREEN),
+        0,
+    ),
+    "object on red": (
+        save(with_box(np.full((81, 163, 3), RED, dtype=np.uint8), 40, 9, 32, 64, BLUE)),
+        [PADDED.format("163x81")],
+        with_box(blocks(RED), 8, 0, 16, 32, BLUE),
+        0,
+    ),
+    "grey for a color model": (
+        save(filled(32, 32, 255)),
+        ["made RGB"],
+        blocks((255, 255, 255)),
+        0,
+    ),
+    "color for a color model": (save(blocks(BLUE)), ["used as it is"], blocks(BLUE), 0),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_pictures(tmp_path: Path, name: str) -> None:
+    write, done, expected, tolerance = ODD[name]
+    shape = COLOR if expected.ndim == 3 else GREY
+    pixels, said = read_picture(write(tmp_path), shape, invert=None)
+    assert said == done
+    assert pixels.shape == shape
+    assert pixels.dtype == np.uint8
+    assert np.abs(pixels.reshape(expected.shape).astype(int) - expected).max() <= tolerance
+
+
+@pytest.mark.parametrize(
+    ("image", "invert", "done", "expected"),
+    [
+        (LIGHT, True, ["inverted: as told"], 255 - LIGHT),
+        (LIGHT, False, ["used as it is"], LIGHT),
+        (filled(9, 9, 250), False, [PADDED.format("9x9")], filled(28, 28, 250)),
+        (
+            filled(9, 9, 250),
+            True,
+            [PADDED.format("9x9"), "inverted: as told", "background made black"],
+            BLACK,
+        ),
+        (blocks(RED), True, ["inverted: as told"], blocks((0, 255, 255))),
+    ],
+)
+def test_inverting_as_told(
+    tmp_path: Path, image: Pixels, invert: bool, done: list[str], expected: Pixels
+) -> None:
+    shape = COLOR if expected.ndim == 3 else GREY
+    pixels, said = read_picture(save(image)(tmp_path), shape, invert)
+    assert said == done
+    np.testing.assert_array_equal(pixels.reshape(expected.shape), expected)
