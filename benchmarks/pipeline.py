@@ -25,6 +25,7 @@ from benchmarks.plain import RUNS
 from benchmarks.sizes import measure_growth
 from benchmarks.tables import show
 from benchmarks.training import time_bare, time_plain, write_rows
+from stages.profile import name_processor
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import read_json, written_whole
@@ -74,12 +75,9 @@ def main(full: Annotated[bool, typer.Option("--full", help="on the full data")] 
 
 def describe_machine() -> dict[str, Any]:
     """What the times depend on."""
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "cores": count_cores(),
-        "processor": names[0] if names else platform.processor() or platform.machine(),
+        "processor": name_processor(),
         "python": platform.python_version(),
     }
 

@@ -17,15 +17,17 @@ def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
     From `metrics`/RUN.json and `metrics`/profile/RUN.json of every run.
     """
     datasets: dict[str, dict[str, dict[str, float]]] = {}
+    processors: set[str] = set()
     for path in sorted(metrics.glob("*.json")):
         profile = read(metrics / "profile" / path.name)
+        processors.add(profile.pop("processor"))
         datasets.setdefault(profile.pop("dataset"), {})[path.stem] = read(path) | profile
     if not datasets:
         raise InputError(f"{metrics}: no run has metrics; run `dvc repro`")
     draw_accuracies(datasets, accuracy)
     draw_tradeoff(datasets, tradeoff)
     with written_whole(page) as path:
-        path.write_text(write_page(datasets), encoding="utf-8")
+        path.write_text(write_page(datasets, sorted(processors)), encoding="utf-8")
     print(f"{page}: {sum(map(len, datasets.values()))} runs")
 
 

@@ -1,5 +1,6 @@
 """Measures what a model costs: time for an image, size, parameters. It feeds no training."""
 
+import platform
 import time
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,29 @@ from stages.runtime.command import run
 from stages.runtime.files import write_json, written_whole
 from stages.runtime.parameters import read_parameter
 
+VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX"}  # by their flag in /proc/cpuinfo
 THREADS = 1  # the latency that a request pays on a busy server, and the same for every model
 
 
 def main(model: Path, out: Path) -> None:
-    """Writes what `model` costs, and its data set, to `out` (JSON)."""
+    """Writes what `model` costs, its data set, and the processor here, to `out` (JSON)."""
     session = open_classifier(model, THREADS)
     costs = measure(session, **read_parameter("profile")) | describe(model)
     with written_whole(out) as path:
-        content = {"dataset": read_about(session)["dataset"]} | costs
-        write_json(path, content)
+        origin = {"dataset": read_about(session)["dataset"], "processor": name_processor()}
+        write_json(path, origin | costs)
     print(f"{model.stem}: {costs['latency_median_ms']:.3f} ms an image")
+
+
+def name_processor() -> str:
+    """The model of the processor, and the widest vectors that it computes with."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
+    values = {key.strip(): value for key, _, value in (line.partition(": ") for line in lines)}
+    name = values.get("model name") or platform.processor() or platform.machine()
+    flags = values.get("flags", "").split()
+    vectors = next((title for flag, title in VECTORS.items() if flag in flags), "")
+    return f"{name}, {vectors}" if vectors else name
 
 
 def measure(

@@ -14,6 +14,7 @@ from stages.profile import describe, measure
 
 FIELDS = {
     "dataset": str,
+    "processor": str,
     "latency_median_ms": float,
     "latency_p95_ms": float,
     "throughput_images_per_s": float,

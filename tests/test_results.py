@@ -8,6 +8,7 @@ from typing import Any
 
 from conftest import BIN, ROOT, read_lock, run
 
+from stages.profile import name_processor
 from tools.results import compare_locks as compare
 from tools.revisions.stages import find_timed
 
@@ -35,7 +36,7 @@ def changed(**values: str) -> dict[str, dict[str, Any]]:
 
 
 def compare_locks(committed: Any, now: Any) -> str:
-    return compare(committed, now, timed={"profile"})
+    return compare(committed, now, timed={"profile"}, processors="a processor")
 
 
 def test_the_same_hashes() -> None:
@@ -46,6 +47,8 @@ def test_other_hashes_from_the_same_inputs_name_the_first_stage() -> None:
     said = compare_locks(LOCK, changed(model="x", metrics="y"))
     assert "from the same inputs: train." in said
     assert "Another kind of processor" in said
+    assert f"are from a processor; this is {name_processor()}." in said
+    assert "there is nothing to do. To work on here from these results, commit" in said
     assert "follow" in said
     assert "evaluate" not in said
 

@@ -3,6 +3,7 @@
 .venv/bin/python -m tools.results
 """
 
+import json
 from pathlib import Path
 
 import typer
@@ -24,7 +25,17 @@ def main() -> None:
     if committed is not None:
         now = read_lock(Path("dvc.lock").read_text(encoding="utf-8"))
         timed = find_timed(Path("dvc.yaml").read_text(encoding="utf-8"))
-        typer.echo(compare_locks(read_lock(committed), now, timed))
+        typer.echo(compare_locks(read_lock(committed), now, timed, read_processors()))
+
+
+def read_processors() -> str:
+    """The processors on which the committed models were profiled, which is done after training."""
+    texts = (
+        show_file(Path.cwd(), "HEAD", f"metrics/profile/{name}.json")
+        for name in read_parameter("models")
+    )
+    profiles = [json.loads(text) for text in texts if text is not None]
+    return " and ".join(sorted({one["processor"] for one in profiles if "processor" in one}))
 
 
 def results_table(metrics: Path) -> str:
@@ -42,11 +53,12 @@ def results_table(metrics: Path) -> str:
     return tabulate(rows, header, tablefmt="github", disable_numparse=True)
 
 
-def compare_locks(committed: Stages, now: Stages, timed: set[str]) -> str:
+def compare_locks(committed: Stages, now: Stages, timed: set[str], processors: str) -> str:
     """Says which stages have other outputs than committed, and why.
 
     A stage whose inputs differ only by what an earlier stage wrote is not named. Stages whose name
     before the @ is in `timed`, and those that differ by nothing but these, do not count.
+    `processors` names those of the committed hashes.
     """
     other: dict[str, Reasons] = {}
     excused: set[str] = set()
@@ -65,9 +77,15 @@ def compare_locks(committed: Stages, now: Stages, timed: set[str]) -> str:
     if edited:
         lines.append(f"Other hashes than committed, after an edit: {', '.join(edited)}.")
     if unexplained:
+        from stages.profile import name_processor  # with ONNX Runtime: half a second, only here
+
         lines.append(
             f"Other hashes than committed, from the same inputs: {', '.join(unexplained)}. "
-            "Another kind of processor rounds differently; on the same kind this is a mistake."
+            f"The committed ones are from {processors or 'an unknown processor'}; this is "
+            f"{name_processor()}. Another kind of processor adds up in another order, and the last "
+            "digits differ: accuracies agree within noise, and there is nothing to do. To work on "
+            "here from these results, commit dvc.lock, metrics and plots. On the same kind of "
+            "processor it is a mistake: docs/processors.md."
         )
     if len(other) > len(edited) + len(unexplained):
         lines.append("The stages after these follow from them.")

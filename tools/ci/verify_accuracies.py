@@ -28,7 +28,7 @@ def main() -> None:
         InputError: a stage failed.
     """
     if repro("--pull") != 0:
-        typer.echo("verify_accuracies: not all can be pulled; what is missing is computed", err=True)
+        typer.echo("verify_accuracies: not all can be pulled; computing the rest", err=True)
         if repro() != 0:
             raise InputError("a stage failed: see the last lines of `dvc repro` above")
     if wrong := [line for name in read_parameter("models") for line in other_accuracy(name)]:

@@ -5,8 +5,11 @@ from stages.figures.comparison.tradeoff import find_best_under
 BUDGETS = (0.1, 1.0, 10.0)  # milliseconds for one image
 
 
-def write_page(datasets: dict[str, dict[str, dict[str, float]]]) -> str:
-    """The Markdown of plots/README.md, from the metrics and profile of each run."""
+def write_page(datasets: dict[str, dict[str, dict[str, float]]], processors: list[str]) -> str:
+    """The Markdown of plots/README.md, from the metrics and profile of each run.
+
+    `processors` are those on which the runs were profiled.
+    """
     parts = [
         "# Pictures",
         "Made by `dvc repro`; each edit that changes a picture changes it here. Interactive ones: "
@@ -16,8 +19,8 @@ def write_page(datasets: dict[str, dict[str, dict[str, float]]]) -> str:
         "Accuracy on the test images with 95% intervals.",
         "![Accuracy against latency](tradeoff.png)",
         "Accuracy against the time for one image; the area of a point is the size of the model's "
-        "file. No model is better in both than those on the line. Times are of the machine that "
-        "ran `profile` last: compare them with each other.",
+        "file. No model is better in both than those on the line. Times were taken on "
+        f"{' and '.join(processors)}: compare them with each other.",
         budget_table(datasets),
     ]
     for dataset, runs in datasets.items():
