@@ -28,7 +28,7 @@ from benchmarks.training import time_bare, time_plain, write_rows
 from stages.profile import name_processor
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from stages.runtime.files import read_json, written_whole
+from stages.runtime.files import atomic_write, read_json
 from stages.runtime.parameters import read_parameters
 from tools.engine.processes import RAN
 from tools.repro import SECONDS, count_cores
@@ -139,7 +139,7 @@ def write(results: dict[str, Any]) -> None:
     """Writes what was measured so far, for machines and for people."""
     texts = {".json": json.dumps(results, indent=2), ".md": show(results)}
     for suffix, text in texts.items():
-        with written_whole(RESULTS / f"{results['data']}{suffix}") as path:
+        with atomic_write(RESULTS / f"{results['data']}{suffix}") as path:
             path.write_text(f"{text}\n", encoding="utf-8")
 
 

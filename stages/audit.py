@@ -14,7 +14,7 @@ from stages.datasets.duplicates import find_exact, find_near
 from stages.figures.pairs import draw_pairs
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from stages.runtime.files import read_json, write_json, written_whole
+from stages.runtime.files import atomic_write, read_json, write_json
 from stages.runtime.parameters import read_parameter
 
 PAIRS = 12  # shown in the picture
@@ -24,11 +24,11 @@ PAIRS = 12  # shown in the picture
 class Nearest:
     """For each test image, all (n,): the nearest training image, by its index, and how near.
 
-    `same` tells where it has the same pixels; `unlikeness` is 0 to 1, see `find_near`.
+    `same` tells where it has the same pixels; `distance` is 0 to 1, see `find_near`.
     """
 
     index: NDArray[np.int64]
-    unlikeness: NDArray[np.float64]
+    distance: NDArray[np.float64]
     same: NDArray[np.bool_]
 
 
@@ -48,14 +48,14 @@ def main(raw: Path, report: Path, picture: Path, gate: Path) -> None:
     )
 
     draw_nearest(nearest, splits["test"], training, classes, raw.name, picture)
-    with written_whole(report) as path:
+    with atomic_write(report) as path:
         write_json(path, counts)
     print(
         f"{raw.name}: of {len(nearest.same)} test images {counts['test_in_training']} are also "
         f"training images, {counts['test_near_training']} nearly so"
     )
     refuse_overlap(raw.name, nearest, read_parameter("audit.max_overlap"))
-    with written_whole(gate) as path:
+    with atomic_write(gate) as path:
         path.write_text("may be used\n", encoding="utf-8")
 
 
@@ -68,17 +68,17 @@ def join(one: Split, other: Split) -> Split:
 def find_nearest(test: NDArray[np.uint8], training: NDArray[np.uint8]) -> Nearest:
     """The nearest training image of each test image; both (n, h, w, c)."""
     same = find_exact(test, training)
-    near, unlikeness = find_near(test, training)
-    return Nearest(np.where(same >= 0, same, near), unlikeness, same >= 0)
+    near, distance = find_near(test, training)
+    return Nearest(np.where(same >= 0, same, near), distance, same >= 0)
 
 
 def count_overlap(splits: dict[str, Split], nearest: Nearest, near: float) -> dict[str, int]:
-    """How many images stand in two splits, exactly, or at an unlikeness below `near`."""
+    """How many images stand in two splits, exactly, or at a distance below `near`."""
     held_out = find_exact(splits["validation"][0], splits["train"][0])
     return {
         "validation_in_train": int((held_out >= 0).sum()),
         "test_in_training": int(nearest.same.sum()),
-        "test_near_training": int(((nearest.unlikeness < near) & ~nearest.same).sum()),
+        "test_near_training": int(((nearest.distance < near) & ~nearest.same).sum()),
     }
 
 
@@ -86,12 +86,12 @@ def draw_nearest(
     nearest: Nearest, test: Split, training: Split, classes: list[str], name: str, out: Path
 ) -> None:
     """Draws the test images that are nearest to a training image, above that."""
-    order = np.argsort(np.where(nearest.same, -1, nearest.unlikeness), kind="stable")[:PAIRS]
+    order = np.argsort(np.where(nearest.same, -1, nearest.distance), kind="stable")[:PAIRS]
     draw_pairs(
         [(test[0][i], training[0][nearest.index[i]]) for i in order],
         [
             f"{classes[test[1][i]]} / {classes[training[1][nearest.index[i]]]}\n"
-            + ("the same" if nearest.same[i] else f"{nearest.unlikeness[i]:.3f}")
+            + ("the same" if nearest.same[i] else f"{nearest.distance[i]:.3f}")
             for i in order
         ],
         title=f"{name}: the test images (above) that are nearest to a training image (below)",

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from stages.runtime.files import written_whole
+from stages.runtime.files import atomic_write
 from stages.runtime.parameters import read_parameters
 from stages.schema.parameters import make_schema
 from stages.schema.runs import check_run
@@ -19,7 +19,7 @@ def main(params: Path, out: Path) -> None:
             raise InputError(f"data.{name}.classes: a name stands twice in {dataset.classes}")
     for name, settings in parameters.models.items():
         check_run(name, settings, datasets=list(parameters.data))
-    with written_whole(out) as path:
+    with atomic_write(out) as path:
         path.write_text("params.yaml is valid\n", encoding="utf-8")
     print(f"{params}: {len(parameters.data)} data sets, {len(parameters.models)} runs: valid")
 

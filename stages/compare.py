@@ -8,7 +8,7 @@ from stages.figures.comparison.page import write_page
 from stages.figures.comparison.tradeoff import draw_tradeoff
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from stages.runtime.files import read_json, written_whole
+from stages.runtime.files import atomic_write, read_json
 
 
 def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
@@ -26,7 +26,7 @@ def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
         raise InputError(f"{metrics}: no run has metrics; run `dvc repro`")
     draw_accuracies(datasets, accuracy)
     draw_tradeoff(datasets, tradeoff)
-    with written_whole(page) as path:
+    with atomic_write(page) as path:
         path.write_text(write_page(datasets, sorted(processors)), encoding="utf-8")
     print(f"{page}: {sum(map(len, datasets.values()))} runs")
 

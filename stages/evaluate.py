@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from stages.datasets.arrays import read_split
-from stages.model_file.classifier import classify, open_classifier, read_about
+from stages.model_file.classifier import classify, open_classifier, read_metadata
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from stages.runtime.files import write_json, written_whole
+from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
 from stages.scoring.predictions import write_predictions, write_probabilities
@@ -30,12 +30,12 @@ def main(model: Path, test: Path, metrics: Path, predictions: Path, probabilitie
         )
     predicted, probability = classify(session, images)
     scores = score(labels, predicted, probability)
-    classes = read_about(session)["classes"]
+    classes = read_metadata(session)["classes"]
 
     with (
-        written_whole(metrics) as metrics_file,
-        written_whole(predictions) as predictions_file,
-        written_whole(probabilities) as probabilities_file,
+        atomic_write(metrics) as metrics_file,
+        atomic_write(predictions) as predictions_file,
+        atomic_write(probabilities) as probabilities_file,
     ):
         write_json(metrics_file, scores)
         write_predictions(predictions_file, labels, predicted, classes)

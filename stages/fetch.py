@@ -12,7 +12,7 @@ from pathlib import Path
 from stages.datasets.published import DOWNLOADS, PUBLISHED, Arrays
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from stages.runtime.files import written_whole
+from stages.runtime.files import atomic_write
 from stages.sources import idx
 
 
@@ -46,7 +46,7 @@ def fetch(dataset: str, out: Path, sources: dict[str, Callable[[], Arrays]]) -> 
 
 def write(dataset: str, out: Path, arrays: Arrays) -> None:
     """Writes the arrays as IDX files, if every one is as pinned."""
-    with written_whole(out) as partial:
+    with atomic_write(out) as partial:
         partial.mkdir()
         for name, sha256 in PUBLISHED[dataset].sha256.items():
             idx.write_array(partial / name, arrays[name])

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stages.datasets.arrays import Split, write_split
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from stages.runtime.files import write_json, written_whole
+from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
 
 SOURCES = Path(__file__).with_name("sources")
@@ -28,7 +28,7 @@ def main(dataset: str, out: Path) -> None:
             f"{folder}: a training image is of {train[0].shape[1:]}, a test image of "
             f"{test[0].shape[1:]} numbers (height, width, channels); make all alike"
         )
-    held = draw(train[1], parameters["validation_fraction"], read_parameter("seed"))
+    held = sample_validation(train[1], parameters["validation_fraction"], read_parameter("seed"))
     splits = {
         "train": (*train, np.flatnonzero(~held)),
         "validation": (*train, np.flatnonzero(held)),
@@ -39,11 +39,11 @@ def main(dataset: str, out: Path) -> None:
         names = ", ".join(classes[label] for label in sorted(missing))
         raise InputError(f"{folder}: no training image of {names}; add some or drop the class")
 
-    with written_whole(out) as partial:
+    with atomic_write(out) as partial:
         for split, (images, labels, chosen) in splits.items():
             write_split(partial / split, images, labels, chosen)
-        about = {"dataset": dataset, "classes": classes}
-        write_json(partial / "about.json", about)
+        metadata = {"dataset": dataset, "classes": classes}
+        write_json(partial / "about.json", metadata)
     shape = "x".join(map(str, train[0].shape[1:]))
     counts = ", ".join(f"{len(chosen)} {split}" for split, (_, _, chosen) in splits.items())
     print(f"{folder}: {shape} images: {counts}")
@@ -78,7 +78,7 @@ def check(name: str, split: tuple[Any, Any], classes: list[str]) -> Split:
     return images, labels.astype(np.uint8)
 
 
-def draw(labels: NDArray[np.uint8], fraction: float, seed: int) -> NDArray[np.bool_]:
+def sample_validation(labels: NDArray[np.uint8], fraction: float, seed: int) -> NDArray[np.bool_]:
     """Which images to hold out: `fraction` of each class, drawn at random; bool (n,)."""
     random = np.random.default_rng(seed)
     held = np.zeros(len(labels), dtype=bool)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stages.datasets.arrays import SPLITS, read_split, write_split
 from stages.runtime.command import run
-from stages.runtime.files import read_json, write_json, written_whole
+from stages.runtime.files import atomic_write, read_json, write_json
 from stages.runtime.parameters import read_parameter
 
 Normalization = dict[str, list[float]]  # `mean` and `deviation`
@@ -18,14 +18,14 @@ Normalization = dict[str, list[float]]  # `mean` and `deviation`
 def main(raw: Path, out: Path) -> None:
     """Writes the splits of `raw` to `out`; the numbers used go into `out`/about.json."""
     method = read_parameter("normalize.method")
-    about = read_json(raw / "about.json")
-    about["normalization"] = normalization = learn(read_split(raw / "train")[0], method)
+    metadata = read_json(raw / "about.json")
+    metadata["normalization"] = normalization = learn(read_split(raw / "train")[0], method)
     to_numbers = functools.partial(normalize, normalization=normalization)
-    with written_whole(out) as partial:
+    with atomic_write(out) as partial:
         for split in SPLITS:
             images, labels = read_split(raw / split)
             write_split(partial / split, images, labels, change=to_numbers)
-        write_json(partial / "about.json", about)
+        write_json(partial / "about.json", metadata)
     print(f"{method}: mean {normalization['mean']}, deviation {normalization['deviation']}")
 
 

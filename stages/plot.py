@@ -9,10 +9,10 @@ import onnx
 from stages.datasets.arrays import read_split
 from stages.figures.run import Run
 from stages.figures.style import save
-from stages.model_file.classifier import open_classifier, read_about
+from stages.model_file.classifier import open_classifier, read_metadata
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from stages.runtime.files import written_whole
+from stages.runtime.files import atomic_write
 from stages.runtime.parameters import read_parameter
 from stages.scoring.predictions import read_predictions, read_probabilities
 
@@ -28,7 +28,7 @@ def main(
     another kind has, and then their pictures are left out.
     """
     of_run = read_run(model, test, predictions, probabilities, curve)
-    with written_whole(out) as folder:
+    with atomic_write(out) as folder:
         folder.mkdir()
         page = [f"# {of_run.name}"]
         for path in sorted(PICTURES.glob("[!_]*.py")):
@@ -48,10 +48,10 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
         InputError: they do not fit together.
     """
     seed, threads = read_parameter("seed"), read_parameter("threads")
-    about = read_about(open_classifier(model, threads))
+    metadata = read_metadata(open_classifier(model, threads))
     images, _ = read_split(test)
     with predictions.open(encoding="utf-8", newline="") as lines:
-        labels, predicted = read_predictions(lines, about["classes"])
+        labels, predicted = read_predictions(lines, metadata["classes"])
     try:
         likely = read_probabilities(probabilities, len(images))
     except ValueError as error:
@@ -63,14 +63,14 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
         )
     return Run(
         model.stem,
-        about["classes"],
+        metadata["classes"],
         images,
         labels,
         predicted,
         likely,
         read_curve(curve),
         onnx.load(model),
-        about["normalization"],
+        metadata["normalization"],
         read_parameter("plot.examples"),
         read_parameter("plot.mistakes"),
         seed,

@@ -10,9 +10,9 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from stages.model_file.classifier import open_classifier, read_about
+from stages.model_file.classifier import open_classifier, read_metadata
 from stages.runtime.command import run
-from stages.runtime.files import write_json, written_whole
+from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
 
 VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX"}  # by their flag in /proc/cpuinfo
@@ -23,8 +23,8 @@ def main(model: Path, out: Path) -> None:
     """Writes what `model` costs, its data set, and the processor here, to `out` (JSON)."""
     session = open_classifier(model, THREADS)
     costs = measure(session, **read_parameter("profile")) | describe(model)
-    with written_whole(out) as path:
-        origin = {"dataset": read_about(session)["dataset"], "processor": name_processor()}
+    with atomic_write(out) as path:
+        origin = {"dataset": read_metadata(session)["dataset"], "processor": name_processor()}
         write_json(path, origin | costs)
     print(f"{model.stem}: {costs['latency_median_ms']:.3f} ms an image")
 

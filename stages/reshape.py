@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from stages.datasets.arrays import SPLITS, read_split, write_split
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from stages.runtime.files import read_json, write_json, written_whole
+from stages.runtime.files import atomic_write, read_json, write_json
 
 
 def main(normalized: Path, layout: str, out: Path) -> None:
     """Writes the splits of `normalized` in `layout` to `out`, with `out`/about.json."""
-    about = read_json(normalized / "about.json")
-    about["layout"] = layout
+    metadata = read_json(normalized / "about.json")
+    metadata["layout"] = layout
     lay_out = functools.partial(reshape, layout=layout)
-    with written_whole(out) as partial:
+    with atomic_write(out) as partial:
         for split in SPLITS:
             images, labels = read_split(normalized / split)
-            about["image_shape"] = images.shape[1:]
+            metadata["image_shape"] = images.shape[1:]
             write_split(partial / split, images, labels, change=lay_out)
-        write_json(partial / "about.json", about)
+        write_json(partial / "about.json", metadata)
     numbers = " x ".join(map(str, lay_out(images).shape[1:]))
     print(f"{layout}: an image is {numbers} numbers")
 

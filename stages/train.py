@@ -16,7 +16,7 @@ from stages.model_file.classifier import classify, open_classifier
 from stages.model_file.export import check_agreement, to_contract
 from stages.runtime.command import require_pins, run
 from stages.runtime.errors import InputError
-from stages.runtime.files import read_json, written_whole
+from stages.runtime.files import atomic_write, read_json
 from stages.runtime.parameters import read_parameter
 
 COMPARED = 500  # images on which the file is compared with the fitted model
@@ -25,7 +25,7 @@ COMPARED = 500  # images on which the file is compared with the fitted model
 def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
     """Fits `models`.`name` of params.yaml; writes `out` (ONNX) and `learning_curve` (CSV)."""
     settings, threads = read_parameter(f"models.{name}"), read_parameter("threads")
-    about = read_json(arrays / "about.json")
+    metadata = read_json(arrays / "about.json")
     train, validation = read_split(arrays / "train"), read_split(arrays / "validation")
     require_pins(settings["framework"])
     with silenced():
@@ -36,19 +36,19 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
 
     print(f"{name}: fits {len(train[1])} images, validates on {len(validation[1])}", flush=True)
     fitting.limit_threads(threads)
-    with written_whole(out) as model_file, written_whole(learning_curve) as curve_file:
+    with atomic_write(out) as model_file, atomic_write(learning_curve) as curve_file:
         try:
             model = fitting.fit(
                 build,
                 train,
                 validation,
-                len(about["classes"]),
+                len(metadata["classes"]),
                 read_parameter("seed"),
                 curve_file,
                 **settings["params"],
             )
             graph = converting.convert(model, train[0].shape[1:])
-            content = to_contract(graph, about)
+            content = to_contract(graph, metadata)
             session = open_classifier(content, threads)
             images = (validation if len(validation[1]) else train)[0][:COMPARED]
             check_agreement(predicting.predict(model, images), classify(session, images))

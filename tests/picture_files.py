@@ -10,11 +10,11 @@ from PIL import Image
 
 Pixels = NDArray[np.uint8]
 
-GREY, COLOR = (28, 28, 1), (32, 32, 3)
+GRAY, COLOR = (28, 28, 1), (32, 32, 3)
 
 
 def as_light_on_black() -> Pixels:
-    """Every value of grey, 1 to 255, amid black; (28, 28)."""
+    """Every value of gray, 1 to 255, amid black; (28, 28)."""
     image = np.zeros((28, 28), dtype=np.uint8)
     image[4:24, 4:24] = np.linspace(1, 255, 400).round().reshape(20, 20)
     return image

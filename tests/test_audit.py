@@ -116,17 +116,17 @@ def test_near_duplicates_are_found(dataset: str, change: str) -> None:
     train, _ = sheet.read(SAMPLE / dataset, "train", [])
     train = train[:3000]
     copied = np.arange(100, 200)
-    nearest, unlikeness = find_near(CHANGES[change](train[copied]), train)
+    nearest, distance = find_near(CHANGES[change](train[copied]), train)
     assert (find_exact(CHANGES[change](train[copied]), train) < 0).all()
-    found = (nearest == copied) & (unlikeness < NEAR)
+    found = (nearest == copied) & (distance < NEAR)
     assert found.mean() >= 0.95, f"{found.sum()} of 100"
 
 
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
 def test_different_images_are_not_near(dataset: str) -> None:
     images, _ = sheet.read(SAMPLE / dataset, "test", [])
-    _, unlikeness = find_near(images[:500], images[500:])
-    assert (unlikeness < NEAR).mean() <= {"fashion_mnist": 0.1, "cifar10": 0.01}[dataset]
+    _, distance = find_near(images[:500], images[500:])
+    assert (distance < NEAR).mean() <= {"fashion_mnist": 0.1, "cifar10": 0.01}[dataset]
 
 
 def test_constant_and_repeated_images_are_counted() -> None:

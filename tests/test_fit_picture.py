@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from picture_files import COLOR, GREY, LIGHT, OBJECT, Pixels, save
+from picture_files import COLOR, GRAY, LIGHT, OBJECT, Pixels, save
 from PIL import ExifTags, Image
 
 from tools.prediction.fit_picture import read_picture
@@ -74,12 +74,12 @@ RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 # How a picture is written, what is said to be done, the pixels, and how far they may be off.
 ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
-    "8 bits of grey": (save(LIGHT), ["used as it is"], LIGHT, 0),
+    "8 bits of gray": (save(LIGHT), ["used as it is"], LIGHT, 0),
     "light border, the model's size": (save(255 - LIGHT), ["used as it is"], 255 - LIGHT, 0),
-    "grey as RGB": (save_mode("RGB"), ["made grey"], LIGHT, 0),
-    "RGB on dark grey, the model's size": (
+    "gray as RGB": (save_mode("RGB"), ["made gray"], LIGHT, 0),
+    "RGB on dark gray, the model's size": (
         save(np.dstack([np.maximum(LIGHT, 19)] * 3)),
-        ["made grey"],
+        ["made gray"],
         np.maximum(LIGHT, 19),
         0,
     ),
@@ -89,21 +89,21 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
         LIGHT,
         0,
     ),
-    "1 bit": (save(LIGHT > 127), ["made grey"], np.where(LIGHT > 127, 255, 0), 0),
+    "1 bit": (save(LIGHT > 127), ["made gray"], np.where(LIGHT > 127, 255, 0), 0),
     "palette with transparency": (
         save_palette,
-        ["transparency put on white", "made grey", INVERTED],
+        ["transparency put on white", "made gray", INVERTED],
         255 - ON_WHITE,
         0,
     ),
-    "grey with opaque alpha": (save_mode("LA"), ["made grey"], LIGHT, 0),
+    "gray with opaque alpha": (save_mode("LA"), ["made gray"], LIGHT, 0),
     "RGBA": (
         save(RGBA),
-        ["transparency put on white", "made grey", INVERTED],
+        ["transparency put on white", "made gray", INVERTED],
         255 - ON_WHITE,
         0,
     ),
-    "CMYK JPEG": (save_mode("CMYK", "a.jpg", quality=100), ["made grey"], LIGHT, 5),
+    "CMYK JPEG": (save_mode("CMYK", "a.jpg", quality=100), ["made gray"], LIGHT, 5),
     "turned JPEG": (
         save_turned("a.jpg", quality=100),
         ["turned as its EXIF data say"],
@@ -113,7 +113,7 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
     "turned PNG": (save_turned("a.png"), ["turned as its EXIF data say"], LIGHT, 0),
     "animated GIF": (save_frames("a.gif"), ["first of 3 frames"], LIGHT, 0),
     "TIFF of 3 pages": (save_frames("a.tiff"), ["first of 3 frames"], LIGHT, 0),
-    "WebP": (save_mode("RGB", "a.webp", lossless=True), ["made grey"], LIGHT, 0),
+    "WebP": (save_mode("RGB", "a.webp", lossless=True), ["made gray"], LIGHT, 0),
     "BMP": (save(LIGHT, "a.bmp"), ["used as it is"], LIGHT, 0),
     "float TIFF to 1": (
         save(LIGHT.astype(np.float32) / 255, "a.tif"),
@@ -152,13 +152,13 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
         filled(28, 28, 255),
         0,
     ),
-    "dark bar on light grey": (
+    "dark bar on light gray": (
         save(with_box(filled(200, 300, 235), 30, 80, 100, 200, 0)),
         [PADDED.format("300x200"), INVERTED, "background made black"],
         with_box(BLACK, 7, 0, 14, 28, 255),
         0,
     ),
-    "light bar on dark grey": (
+    "light bar on dark gray": (
         save(with_box(filled(200, 300, 20), 0, 80, 200, 100, 255)),
         [PADDED.format("300x200"), "background made black"],
         with_box(BLACK, 0, 7, 28, 14, 255),
@@ -182,7 +182,7 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
         with_box(blocks(RED), 8, 0, 16, 32, BLUE),
         0,
     ),
-    "grey for a color model": (
+    "gray for a color model": (
         save(filled(32, 32, 255)),
         ["made RGB"],
         blocks((255, 255, 255)),
@@ -195,7 +195,7 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
 @pytest.mark.parametrize("name", ODD)
 def test_odd_pictures(tmp_path: Path, name: str) -> None:
     write, done, expected, tolerance = ODD[name]
-    shape = COLOR if expected.ndim == 3 else GREY
+    shape = COLOR if expected.ndim == 3 else GRAY
     pixels, said = read_picture(write(tmp_path), shape, invert=None)
     assert said == done
     assert pixels.shape == shape
@@ -221,7 +221,7 @@ def test_odd_pictures(tmp_path: Path, name: str) -> None:
 def test_inverting_as_told(
     tmp_path: Path, image: Pixels, invert: bool, done: list[str], expected: Pixels
 ) -> None:
-    shape = COLOR if expected.ndim == 3 else GREY
+    shape = COLOR if expected.ndim == 3 else GRAY
     pixels, said = read_picture(save(image)(tmp_path), shape, invert)
     assert said == done
     np.testing.assert_array_equal(pixels.reshape(expected.shape), expected)

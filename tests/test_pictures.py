@@ -19,7 +19,7 @@ from stages.figures.run.examples import choose_examples
 from stages.figures.run.feature_maps import compute_maps
 from stages.figures.run.filters import find_convolution
 from stages.figures.run.mistakes import choose_mistakes
-from stages.model_file.classifier import open_classifier, read_about
+from stages.model_file.classifier import open_classifier, read_metadata
 from stages.normalize import normalize
 from stages.scoring.calibration import bin_confidence
 
@@ -88,7 +88,7 @@ def test_a_value_of_a_map_by_hand(trained: Path, name: str) -> None:
     path = trained / f"data/models/{name}.onnx"
     dataset = RUNS[name]["dataset"]
     image = np.load(trained / f"data/raw/{dataset}/test/images.npy")[7:8]
-    taken = normalize(image, read_about(open_classifier(path, 1))["normalization"])
+    taken = normalize(image, read_metadata(open_classifier(path, 1))["normalization"])
     model = onnx.load(path)
     convolution = find_convolution(model)
     assert convolution is not None

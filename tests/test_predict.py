@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 from conftest import ROOT, run
-from picture_files import GREY, LIGHT, OBJECT, save, text
+from picture_files import GRAY, LIGHT, OBJECT, save, text
 from PIL import Image
 
 from stages.runtime.errors import InputError
@@ -144,7 +144,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         os.seteuid(65534)
     try:
         with pytest.raises(PermissionError):
-            read_picture(path, GREY, invert=None)
+            read_picture(path, GRAY, invert=None)
     finally:
         if superuser:
             os.seteuid(0)

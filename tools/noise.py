@@ -15,7 +15,7 @@ from tabulate import tabulate
 
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from stages.runtime.files import write_json, written_whole
+from stages.runtime.files import atomic_write, write_json
 from tools.revisions.experiment_queue import clone_of, queue, work_off
 from tools.revisions.programs import show_file
 from tools.revisions.revision import NOISE, find_commit, open_revision, recipe_of
@@ -39,7 +39,7 @@ def main(
     measured = [
         measure(revision, name, seeds, jobs) for revision in ([base] if base else []) + [head]
     ]
-    with written_whole(Path(NOISE.format(run=name))) as path:
+    with atomic_write(Path(NOISE.format(run=name))) as path:
         write_json(path, measured[-1])
     titles = [base, head or "the workspace"] if base else ["accuracy"]
     columns = {"seed": measured[0]["seeds"]} | {

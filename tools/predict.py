@@ -12,7 +12,7 @@ import typer
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from stages.model_file.classifier import classify, open_classifier, read_about
+from stages.model_file.classifier import classify, open_classifier, read_metadata
 from stages.normalize import normalize
 from stages.reshape import reshape
 from stages.runtime.command import run
@@ -35,7 +35,7 @@ def main(
         bool | None,
         typer.Option(
             "--invert/--no-invert",
-            help="whether dark becomes light; left out: if a model of grey images gets a picture "
+            help="whether dark becomes light; left out: if a model of gray images gets a picture "
             "with a light border that is not of the model's own size and kind",
             show_default=False,
         ),
@@ -68,14 +68,14 @@ def open_model(model: Path) -> InferenceSession:
         raise InputError(f"{model}: no such model; MODEL is a file, here {known}")
     session = open_classifier(model, read_parameter("threads"))
     try:
-        about = read_about(session)
-        shape = reshape(np.empty((1, *about["image_shape"])), about["layout"]).shape[1:]
+        metadata = read_metadata(session)
+        shape = reshape(np.empty((1, *metadata["image_shape"])), metadata["layout"]).shape[1:]
     except (InputError, ValueError, TypeError) as error:
         raise InputError(f"{model}: not a model of this pipeline: {error}") from None
-    if list(shape) != session.get_inputs()[0].shape[1:] or about["image_shape"][2] not in (1, 3):
+    if list(shape) != session.get_inputs()[0].shape[1:] or metadata["image_shape"][2] not in (1, 3):
         raise InputError(
-            f"{model}: its metadata say images of {about['image_shape']}, layout "
-            f"{about['layout']}, but it takes {session.get_inputs()[0].shape[1:]}; train it anew"
+            f"{model}: its metadata say images of {metadata['image_shape']}, layout "
+            f"{metadata['layout']}, but it takes {session.get_inputs()[0].shape[1:]}; train it anew"
         )
     return session
 
@@ -89,7 +89,7 @@ def predict(
     `done`, what was done to the picture; or `image` with `error`. All are classified at once, as
     `evaluate` does: of the same images in the same order it gets the same bits.
     """
-    about = read_about(session)
+    metadata = read_metadata(session)
     results: list[dict[str, Any]] = []
     arrays = []
     for path in images:
@@ -100,7 +100,7 @@ def predict(
             continue
         for file in files:
             try:
-                pixels, done = read_picture(file, about["image_shape"], invert)
+                pixels, done = read_picture(file, metadata["image_shape"], invert)
             except (InputError, OSError) as error:
                 results.append({"image": show(file), "error": explain(file, error)})
             else:
@@ -108,12 +108,12 @@ def predict(
                 results.append({"image": show(file), "top": [], "done": done})
     if not arrays:
         return results
-    laid_out = reshape(normalize(np.stack(arrays), about["normalization"]), about["layout"])
+    laid_out = reshape(normalize(np.stack(arrays), metadata["normalization"]), metadata["layout"])
     labels, probabilities = classify(session, laid_out)
     classified = (result for result in results if "top" in result)
     for index, result in enumerate(classified):
         of_classes = None if probabilities is None else probabilities[index]
-        result["top"] = list_top(about["classes"], int(labels[index]), of_classes)
+        result["top"] = list_top(metadata["classes"], int(labels[index]), of_classes)
     return results
 
 

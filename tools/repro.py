@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from stages.runtime.files import read_json, write_json, written_whole
+from stages.runtime.files import atomic_write, read_json, write_json
 from tools.engine.lock_order import read_lock_order, sort_lock
 from tools.engine.plan import Stage, read_stages
 from tools.engine.processes import (
@@ -128,7 +128,7 @@ def work_off(stages: dict[str, Stage], jobs: int, states: dict[str, str]) -> Non
             stop(processes)
             for name in futures.values():
                 note(name, INTERRUPTED)
-    with written_whole(SECONDS) as path:
+    with atomic_write(SECONDS) as path:
         write_json(path, seconds)
 
 

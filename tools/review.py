@@ -10,11 +10,11 @@ import typer
 from dvc.repo import Repo
 
 from stages.runtime.command import run
-from stages.runtime.files import written_whole
+from stages.runtime.files import atomic_write
 from tools.revisions.changed_pictures import show_pictures
 from tools.revisions.report import render
 from tools.revisions.revision import open_revision
-from tools.revisions.verdicts import judge_all, object_to
+from tools.revisions.verdicts import find_regressions, judge_all
 
 GOT_WORSE = 3  # the exit code
 
@@ -38,17 +38,17 @@ def main(
         tolerance = after.parameters.get("review", {}).get("tolerance", {})
         metrics = ["accuracy", *(name for name in tolerance if tolerance[name] is not None)]
         verdicts = judge_all(before, after, list(dict.fromkeys(metrics)))
-        objections = list(object_to(verdicts, tolerance))
+        regressions = list(find_regressions(verdicts, tolerance))
         warnings = [] if head else find_stale()
-        with written_whole(out) as folder:
+        with atomic_write(out) as folder:
             folder.mkdir()
             pictures = show_pictures(before, after, folder, pictures_url)
-            report = render(before, after, verdicts, objections, warnings, pictures)
+            report = render(before, after, verdicts, regressions, warnings, pictures)
             (folder / "report.md").write_text(report, encoding="utf-8")
     typer.echo(report)
     typer.echo(f"The same with pictures: {out}/report.md", err=True)
-    if objections:
-        typer.echo("\n".join(f"review: {line}" for line in objections), err=True)
+    if regressions:
+        typer.echo("\n".join(f"review: {line}" for line in regressions), err=True)
         raise typer.Exit(GOT_WORSE)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages.runtime.command import run
-from stages.runtime.files import written_whole
+from stages.runtime.files import atomic_write
 from stages.sources import idx
 from stages.sources.sheet import IMAGES_A_ROW
 
@@ -41,10 +41,10 @@ def write_sheet(folder: Path, split: str, images: NDArray[np.uint8], labels: NDA
     tiles[:n] = images
     sheet = tiles.reshape(rows, IMAGES_A_ROW, side, side, channels).swapaxes(1, 2)
     sheet = sheet.reshape(rows * side, IMAGES_A_ROW * side, channels)
-    with written_whole(folder / f"{split}_images.png") as path:
+    with atomic_write(folder / f"{split}_images.png") as path:
         picture = Image.fromarray(sheet.squeeze(axis=2) if channels == 1 else sheet)
         picture.save(path, format="png", optimize=True)
-    with written_whole(folder / f"{split}_labels.txt") as path:
+    with atomic_write(folder / f"{split}_labels.txt") as path:
         path.write_text("".join(f"{label}\n" for label in labels), encoding="utf-8")
 
 

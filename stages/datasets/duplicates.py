@@ -33,7 +33,7 @@ def find_near(images: Images, others: Images) -> tuple[NDArray[np.int64], NDArra
     Two images are as like as the cosine between their gradients, at the best of all shifts by up
     to two pixels. Brightness and contrast do not change that, and a new encoding hardly does. But
     how like two pictures of different things are depends on the data: frogs are less alike than
-    trousers. So unlikeness is put in relation to that of the tenth nearest, as in the ratio test of
+    trousers. So distance is put in relation to that of the tenth nearest, as in the ratio test of
     Lowe (2004): a copy is far nearer than anything else.
 
     Below 0.3 are 316 test images of CIFAR-10, 3.2%; Barz and Denzler (2020, arXiv 1902.00423) found
@@ -45,24 +45,24 @@ def find_near(images: Images, others: Images) -> tuple[NDArray[np.int64], NDArra
     basis = np.linalg.eigh(coarse.T @ coarse)[1][:, -COMPONENTS:]
     coarse = coarse @ basis
     nearest = np.empty(len(images), dtype=np.int64)
-    unlikeness = np.empty(len(images))
+    distance = np.empty(len(images))
     starts = range(0, len(images), BATCH)
     for start in tqdm(starts, desc="near duplicates", unit="batch", disable=None):
         batch = images[start : start + BATCH]
         count = min(CANDIDATES, len(others))
-        likeness = np.full((len(batch), len(others)), -1, dtype=np.float32)
+        similarity = np.full((len(batch), len(others)), -1, dtype=np.float32)
         for moved in _moved(batch):
-            np.maximum(likeness, _coarse(moved) @ basis @ coarse.T, out=likeness)
-        candidates = np.argpartition(-likeness, count - 1, axis=1)[:, :count]
+            np.maximum(similarity, _coarse(moved) @ basis @ coarse.T, out=similarity)
+        candidates = np.argpartition(-similarity, count - 1, axis=1)[:, :count]
         candidates.sort(axis=1)
-        refined = _likeness(batch, others, candidates)
+        refined = _measure_similarity(batch, others, candidates)
         rows = np.arange(len(batch))
         best = refined.argmax(axis=1)
         apart = np.maximum(1 - refined[rows, best], 0)
         farthest = np.maximum(1 - refined.min(axis=1), 1e-6)
         nearest[start : start + BATCH] = candidates[rows, best]
-        unlikeness[start : start + BATCH] = np.round(apart / farthest, 4)
-    return nearest, unlikeness
+        distance[start : start + BATCH] = np.round(apart / farthest, 4)
+    return nearest, distance
 
 
 def _digest(image: Images) -> bytes:
@@ -70,12 +70,12 @@ def _digest(image: Images) -> bytes:
 
 
 def _coarse(images: Images) -> NDArray[np.float32]:
-    """Grey images of few cells, mean 0 and length 1; (n, cells)."""
-    grey = images.mean(axis=3, dtype=np.float32)
-    _, height, width = grey.shape
+    """Gray images of few cells, mean 0 and length 1; (n, cells)."""
+    gray = images.mean(axis=3, dtype=np.float32)
+    _, height, width = gray.shape
     rows = np.linspace(0, height, min(CELLS, height) + 1).astype(int)
     columns = np.linspace(0, width, min(CELLS, width) + 1).astype(int)
-    cells = np.add.reduceat(np.add.reduceat(grey, rows[:-1], axis=1), columns[:-1], axis=2)
+    cells = np.add.reduceat(np.add.reduceat(gray, rows[:-1], axis=1), columns[:-1], axis=2)
     cells /= np.outer(np.diff(rows), np.diff(columns)).astype(np.float32)
     flat = cells.reshape(len(images), -1)
     flat -= flat.mean(axis=1, keepdims=True)
@@ -93,14 +93,16 @@ def _moved(images: Images) -> Iterator[Images]:
 
 
 def _gradients(images: Images) -> NDArray[np.float32]:
-    """Differences across each pixel of the grey images; (n, h - 2, w - 2, 2)."""
-    grey = images.mean(axis=3, dtype=np.float32)
-    across = grey[:, 1:-1, 2:] - grey[:, 1:-1, :-2]
-    down = grey[:, 2:, 1:-1] - grey[:, :-2, 1:-1]
+    """Differences across each pixel of the gray images; (n, h - 2, w - 2, 2)."""
+    gray = images.mean(axis=3, dtype=np.float32)
+    across = gray[:, 1:-1, 2:] - gray[:, 1:-1, :-2]
+    down = gray[:, 2:, 1:-1] - gray[:, :-2, 1:-1]
     return np.stack([across, down], axis=3)
 
 
-def _likeness(images: Images, others: Images, candidates: NDArray[np.int64]) -> NDArray[np.float64]:
+def _measure_similarity(
+    images: Images, others: Images, candidates: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """How like each image is to each of its candidates among `others`, at most 1; (n, k)."""
     height, width = images.shape[1] - 2, images.shape[2] - 2
     middle = _gradients(images)[:, SHIFT : height - SHIFT, SHIFT : width - SHIFT]

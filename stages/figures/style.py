@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from stages.runtime.files import written_whole
+from stages.runtime.files import atomic_write
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
+BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#777777"
 OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 STYLE: Any = {  # sizes that read at the width of a web page
     "font.size": 10,
@@ -23,7 +23,7 @@ STYLE: Any = {  # sizes that read at the width of a web page
     "axes.spines.right": False,
     "axes.axisbelow": True,
     # Colors that every eye tells apart (Okabe and Ito 2008).
-    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, *OTHERS, GREY]),
+    "axes.prop_cycle": cycler(color=[BLUE, ORANGE, *OTHERS, GRAY]),
     "grid.color": "#DDDDDD",
     "legend.frameon": False,
     "image.cmap": "gray",
@@ -43,7 +43,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 def save(figure: Figure, out: Path) -> None:
     """Writes a PNG without the date and version that matplotlib puts into it."""
-    with written_whole(out) as path:
+    with atomic_write(out) as path:
         figure.savefig(path, format="png", metadata={"Software": None})
 
 

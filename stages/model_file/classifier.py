@@ -13,7 +13,7 @@ from stages.runtime.errors import InputError
 
 Prediction = tuple[NDArray[np.int64], NDArray[np.float32] | None]
 
-ABOUT = ("dataset", "classes", "normalization", "layout", "image_shape")  # in the metadata
+METADATA = ("dataset", "classes", "normalization", "layout", "image_shape")
 BATCH = 500  # images at once: keeps memory small, and more are not faster
 NOT_ONNX = (
     errors.Fail,
@@ -58,17 +58,17 @@ def open_session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def read_about(session: onnxruntime.InferenceSession) -> dict[str, Any]:
+def read_metadata(session: onnxruntime.InferenceSession) -> dict[str, Any]:
     """What the file says of itself: dataset, classes, normalization, layout, image_shape.
 
     Raises:
         InputError: it does not say so.
     """
     metadata = session.get_modelmeta().custom_metadata_map
-    missing = [key for key in ABOUT if key not in metadata]
+    missing = [key for key in METADATA if key not in metadata]
     if missing:
         raise InputError(f"the model's metadata lack {', '.join(missing)}; train it here")
-    return {key: json.loads(metadata[key]) for key in ABOUT}
+    return {key: json.loads(metadata[key]) for key in METADATA}
 
 
 def classify(session: onnxruntime.InferenceSession, images: NDArray[Any]) -> Prediction:

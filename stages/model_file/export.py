@@ -16,7 +16,7 @@ LABELS_APART = 0.001  # share of the images
 PROBABILITY_APART = 1e-3
 
 
-def to_contract(model: onnx.ModelProto, about: dict[str, Any]) -> bytes:
+def to_contract(model: onnx.ModelProto, metadata: dict[str, Any]) -> bytes:
     """The file's bytes: input `images`, outputs `label` and, if any, `probability`, and metadata.
 
     `model` has one input, float32 (n, ...), and as outputs the labels, the probabilities, or both
@@ -28,7 +28,7 @@ def to_contract(model: onnx.ModelProto, about: dict[str, Any]) -> bytes:
     drop_unused(graph)
     names = [graph.input[0].name, *(value.name for value in graph.output)]
     make_canonical(graph, dict(zip(names, ["images", "label", "probability"], strict=False)))
-    classes = len(about["classes"])
+    classes = len(metadata["classes"])
     image = [d.dim_value for d in graph.input[0].type.tensor_type.shape.dim[1:]]
     specs = {
         "images": (TensorProto.FLOAT, ["n", *image]),
@@ -44,7 +44,7 @@ def to_contract(model: onnx.ModelProto, about: dict[str, Any]) -> bytes:
         ir_version=model.ir_version,
         producer_name="image-classifiers",
     )
-    helper.set_model_props(fresh, {key: json.dumps(value) for key, value in about.items()})
+    helper.set_model_props(fresh, {key: json.dumps(value) for key, value in metadata.items()})
     onnx.checker.check_model(fresh)
     return fresh.SerializeToString(deterministic=True)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; what is written there takes its place on success.
 
     A file or a folder. A failure leaves `path` as it was and removes the temporary; what a killed

@@ -18,7 +18,7 @@ def read(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The images, uint8 (n, h, w, c), and labels, int64 (n,), of a split: `train` or `test`.
 
-    A row of s*s numbers is a grey image, one of s*s*3 a color image: red, green and blue of the
+    A row of s*s numbers is a gray image, one of s*s*3 a color image: red, green and blue of the
     first pixel, then of the next to its right.
 
     Raises:
@@ -33,7 +33,7 @@ def read(
             images = rows.reshape(-1, side, side, channels)
             return images, read_labels(folder / f"{split}_labels.csv", len(classes))
     raise InputError(
-        f"{path}: line 1: {count} numbers are no square image, grey (such as 784) or of three "
+        f"{path}: line 1: {count} numbers are no square image, gray (such as 784) or of three "
         "colors (such as 3072)"
     )
 

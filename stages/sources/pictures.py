@@ -16,7 +16,7 @@ def read(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The images, uint8 (n, h, w, c), and labels, int64 (n,), of a split: `train` or `test`.
 
-    All are of one size. They are read as grey if all are grey, else as color.
+    All are of one size. They are read as gray if all are gray, else as color.
 
     Raises:
         InputError: a folder is of no class, or a file is not a picture or of another size.
@@ -31,8 +31,8 @@ def read(
     if not files:
         raise InputError(f"{folder / split}: no pictures; expected a folder of them a class")
 
-    grey = all(read_mode(path) in ("1", "L") for path, _ in files)
-    images = [read_picture(path, "L" if grey else "RGB") for path, _ in files]
+    gray = all(read_mode(path) in ("1", "L") for path, _ in files)
+    images = [read_picture(path, "L" if gray else "RGB") for path, _ in files]
     for (path, _), image in zip(files, images, strict=True):
         if image.shape != images[0].shape:
             found, first = (f"{shape[1]}x{shape[0]}" for shape in (image.shape, images[0].shape))

@@ -27,7 +27,7 @@ def read(
         with Image.open(path, formats=["PNG"]) as picture:
             if picture.mode not in ("L", "RGB"):
                 raise InputError(
-                    f"{path}: pixels of mode {picture.mode}; save it as 8 bits of grey or RGB"
+                    f"{path}: pixels of mode {picture.mode}; save it as 8 bits of gray or RGB"
                 )
             sheet = np.asarray(picture)
     except FileNotFoundError:
@@ -35,7 +35,7 @@ def read(
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise InputError(f"{path}: not a whole PNG file ({error}); restore it") from None
 
-    sheet = sheet.reshape(*sheet.shape[:2], -1)  # a grey sheet has no axis of channels
+    sheet = sheet.reshape(*sheet.shape[:2], -1)  # a gray sheet has no axis of channels
     height, width, channels = sheet.shape
     side = width // IMAGES_A_ROW
     rows = -(-len(labels) // IMAGES_A_ROW)

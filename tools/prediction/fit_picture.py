@@ -18,14 +18,14 @@ def read_picture(
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """The pixels of a picture, uint8 of `image_shape` (h, w, 1 or 3), and what was done to it.
 
-    A picture of just the model's size and kind, 8 bits of grey or of RGB, is used as it is. Any
-    other is turned upright as its EXIF data say, put on white where it is transparent, made grey
+    A picture of just the model's size and kind, 8 bits of gray or of RGB, is used as it is. Any
+    other is turned upright as its EXIF data say, put on white where it is transparent, made gray
     or RGB, and resized with its proportions kept. On a plain background it is cut to its object,
     which then fills the image in its longer side, amid the background, as in Fashion-MNIST. Else,
     as with most photos, it is cropped to its center: bars beside it would be like nothing in the
     training images.
 
-    Models of grey images are taken to know light objects on black, as those of Fashion-MNIST:
+    Models of gray images are taken to know light objects on black, as those of Fashion-MNIST:
     for them a picture with a light border is inverted, unless it is used as it is, and what is
     resized on a plain background gets a black one. `invert`, True or False, decides otherwise
     about inverting.
@@ -41,7 +41,7 @@ def read_picture(
     plain = light = False
     if picture.mode != mode or picture.size != (width, height):
         if picture.mode != mode:
-            done.append("made grey" if channels == 1 else "made RGB")
+            done.append("made gray" if channels == 1 else "made RGB")
             picture = picture.convert(mode)
         background, plain = look_at_border(picture)
         light = channels == 1 and background[0] > 127

@@ -1,4 +1,4 @@
-"""Opening any picture file as 8 bits of grey or RGB, and saying what was done to it."""
+"""Opening any picture file as 8 bits of gray or RGB, and saying what was done to it."""
 
 import struct
 import warnings
@@ -26,7 +26,7 @@ DAMAGED = (
 
 
 def open_picture(path: Path) -> tuple[Image.Image, list[str]]:
-    """A picture of 8 bits of grey or RGB, upright and without transparency, and what was done.
+    """A picture of 8 bits of gray or RGB, upright and without transparency, and what was done.
 
     Raises:
         InputError: it is not a file, or not a whole picture with usable pixels.
@@ -62,7 +62,7 @@ def upright(opened: Image.Image, done: list[str]) -> Image.Image:
 
 
 def flatten(picture: Image.Image, done: list[str]) -> Image.Image:
-    """A picture of 8 bits of grey or of RGB, on white where it was transparent."""
+    """A picture of 8 bits of gray or of RGB, on white where it was transparent."""
     kind = "I;16" if picture.mode.startswith("I;16") else picture.mode
     if kind in WHITE:
         pixels = np.asarray(picture).astype(np.float64)

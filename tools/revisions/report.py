@@ -6,7 +6,7 @@ from tools.revisions.run_tables import describe_classes, tabulate_runs
 from tools.revisions.verdicts import (
     ADDED,
     BETTER,
-    NO_REAL_CHANGE,
+    NO_CHANGE,
     NOT_COMPARABLE,
     REMOVED,
     SAME,
@@ -15,20 +15,20 @@ from tools.revisions.verdicts import (
 )
 
 # Overall, the first of these that any run has.
-ORDER = (WORSE, NOT_COMPARABLE, BETTER, NO_REAL_CHANGE)
+ORDER = (WORSE, NOT_COMPARABLE, BETTER, NO_CHANGE)
 
 
 def render(
     before: Revision,
     after: Revision,
     verdicts: list[Verdict],
-    objections: list[str],
+    regressions: list[str],
     warnings: list[str],
     pictures: str,
 ) -> str:
     """The report: verdict, runs, parameters, data, stages, classes, and the given `pictures`."""
     sections = [
-        conclude(before, after, verdicts, objections, warnings),
+        conclude(before, after, verdicts, regressions, warnings),
         tabulate_runs(before, after, verdicts),
         section("Parameters", describe_parameters(before, after)),
         section("Data", describe_data(before, after)),
@@ -43,12 +43,12 @@ def conclude(
     before: Revision,
     after: Revision,
     verdicts: list[Verdict],
-    objections: list[str],
+    regressions: list[str],
     warnings: list[str],
 ) -> str:
     """The verdict line, what was compared with what, and what there is to object to."""
     words = {verdict.word for verdict in verdicts}
-    overall = next((word for word in ORDER if word in words), NO_REAL_CHANGE)
+    overall = next((word for word in ORDER if word in words), NO_CHANGE)
     runs = {
         word: ", ".join(f"`{verdict.run}`" for verdict in verdicts if verdict.word == word)
         for word in (*ORDER, SAME, ADDED, REMOVED)
@@ -59,7 +59,7 @@ def conclude(
     lines = [
         f"**{overall.capitalize()}** ({'; '.join(details)})",
         f"Compared: {after.name} with {before.name}.",
-        *(f"**{line}**" for line in (*warnings, *objections)),
+        *(f"**{line}**" for line in (*warnings, *regressions)),
     ]
     return "\n\n".join(lines)
 

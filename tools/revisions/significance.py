@@ -117,7 +117,7 @@ def compare_metric(
     )
 
 
-def correct(p_values: list[float]) -> list[float]:
+def holm(p_values: list[float]) -> list[float]:
     """P values corrected for their number by Holm's method (Holm 1979).
 
     The chance that any of them falls below a level where there is no difference at all is no

@@ -22,10 +22,10 @@ from tools.revisions.significance import (
     Difference,
     compare_accuracy,
     compare_metric,
-    correct,
+    holm,
 )
 
-BETTER, WORSE, NO_REAL_CHANGE = "better", "worse", "no real change"
+BETTER, WORSE, NO_CHANGE = "better", "worse", "no real change"
 NOT_COMPARABLE = "not comparable"
 SAME, ADDED, REMOVED = "the same predictions", "new", "removed"
 
@@ -91,7 +91,7 @@ def judge(run: str, before: Revision, after: Revision, metrics: list[str]) -> Ve
     both = old.probabilities is not None and new.probabilities is not None
     return Verdict(
         run,
-        NO_REAL_CHANGE,
+        NO_CHANGE,
         lacking,
         metrics={
             name: compare_metric(name, labels, old, new)
@@ -163,7 +163,7 @@ def correct_over_runs(verdicts: list[Verdict], kind: str) -> list[Verdict]:
     corrected: list[dict[str, Difference]] = [{} for _ in verdicts]
     for members in families.values():
         found = [getattr(verdicts[number], kind)[name] for number, name in members]
-        p_values = correct([difference.p for difference in found])
+        p_values = holm([difference.p for difference in found])
         for (number, name), difference, p in zip(members, found, p_values, strict=True):
             corrected[number][name] = replace(difference, p=p)
     return [
@@ -173,14 +173,14 @@ def correct_over_runs(verdicts: list[Verdict], kind: str) -> list[Verdict]:
 
 
 def judge_difference(metric: str, difference: Difference) -> str:
-    """BETTER, WORSE or NO_REAL_CHANGE, by a p value that is already corrected."""
+    """BETTER, WORSE or NO_CHANGE, by a p value that is already corrected."""
     gain = difference.after - difference.before
     if difference.p >= LEVEL or gain == 0:
-        return NO_REAL_CHANGE
+        return NO_CHANGE
     return BETTER if (gain > 0) != METRICS[metric].lower_is_better else WORSE
 
 
-def object_to(verdicts: list[Verdict], tolerance: dict[str, float | None]) -> Iterator[str]:
+def find_regressions(verdicts: list[Verdict], tolerance: dict[str, float | None]) -> Iterator[str]:
     """A line for each metric of a run that got really worse by more than its tolerance.
 
     A tolerance of None accepts any loss.

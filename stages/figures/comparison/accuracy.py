@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages.figures.style import BLUE, GREY, new_figure, save
+from stages.figures.style import BLUE, GRAY, new_figure, save
 
 
 def draw_accuracies(datasets: dict[str, dict[str, dict[str, float]]], out: Path) -> None:
@@ -24,7 +24,7 @@ def draw_accuracies(datasets: dict[str, dict[str, dict[str, float]]], out: Path)
         axes.annotate(f"{middle:.3f}", (high, row), (6, 0), textcoords="offset points", va="center")
     borders = [len(runs) for runs in datasets.values()]
     for index in range(1, len(borders)):
-        axes.axhline(sum(borders[:index]) - 0.5, color=GREY, linewidth=0.8)
+        axes.axhline(sum(borders[:index]) - 0.5, color=GRAY, linewidth=0.8)
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     left, right = axes.get_xlim()

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-from stages.figures.style import BLUE, GREY, ORANGE, new_figure, save
+from stages.figures.style import BLUE, GRAY, ORANGE, new_figure, save
 
 AREA_PER_MB = 60.0  # points squared
 LEAST_AREA = 12.0
@@ -77,7 +77,7 @@ def draw_panel(axes: Axes, dataset: str, runs: dict[str, dict[str, float]]) -> N
             xytext=(1.03, height),
             textcoords="axes fraction",
             va="center",
-            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.6},
+            arrowprops={"arrowstyle": "-", "color": GRAY, "linewidth": 0.6},
         )
 
 

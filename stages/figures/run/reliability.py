@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stages.figures.run import Run
-from stages.figures.style import BLUE, GREY, ORANGE, new_figure
+from stages.figures.style import BLUE, GRAY, ORANGE, new_figure
 from stages.scoring.calibration import bin_confidence, calibration_error
 
 CAPTION = "Whether it is right as often as it says: on the dashed line it is."
@@ -25,7 +25,7 @@ def draw(run: Run) -> Figure | None:
     figure = new_figure(width=5.6, height=6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     above.bar(left[filled], bins.accuracy[filled], width, align="edge", color=BLUE, edgecolor="w")
-    above.plot([0, 1], [0, 1], color=GREY, linestyle="--", label="as often right as it says")
+    above.plot([0, 1], [0, 1], color=GRAY, linestyle="--", label="as often right as it says")
     above.plot(
         bins.confidence[filled],
         bins.accuracy[filled],
@@ -38,7 +38,7 @@ def draw(run: Run) -> Figure | None:
     above.set_ylim(0, 1.02)
     error = calibration_error(correct, probabilities)
     above.set_title(f"{run.name}: reliability\nexpected calibration error {error:.3f}")
-    below.bar(left, bins.images, width, align="edge", color=GREY, edgecolor="w")
+    below.bar(left, bins.images, width, align="edge", color=GRAY, edgecolor="w")
     below.set_ylabel("images")
     below.set_xlabel("confidence: the greatest probability")
     below.set_xlim(0, 1)

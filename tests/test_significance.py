@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from statsmodels.stats.contingency_tables import mcnemar
 
 from stages.scoring.metrics import METRICS
-from tools.revisions.significance import Answers, compare_accuracy, compare_metric, correct
+from tools.revisions.significance import Answers, compare_accuracy, compare_metric, holm
 
 RANDOM = np.random.default_rng(0)
 
@@ -62,8 +62,8 @@ def test_without_discordant_images_nothing_is_claimed() -> None:
 
 def test_holm_by_hand() -> None:
     # Sorted 0.01, 0.03, 0.04: times 3, 2, 1, and none smaller than the one before.
-    assert correct([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
-    assert correct([]) == []
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([]) == []
 
 
 LABELS = np.repeat(np.arange(4), 50)
