@@ -1,4 +1,4 @@
-"""Experiments by DVC's own commands, as docs/experiments.md shows them, and the table of them."""
+"""Experiments with DVC's commands, as in docs/experiments.md, and the table of experiments."""
 
 import json
 import re
@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import BIN, ENVIRONMENT, ROOT, read_lock, run, shared_folder
-from filelock import FileLock
+from conftest import BIN, ENVIRONMENT, ROOT, make_once, read_lock, run
 
 RUN = "fashion_mnist-decision_tree"
 DEPTH = f"models.{RUN}.params.max_depth"
@@ -21,17 +20,16 @@ DEPTHS = {"tree-1": 1, "tree-2": 2, "tree-3": 8}  # as `dvc exp run --name tree`
 @pytest.fixture(scope="session")
 def swept(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy repository after a sweep of three depths, two at a time; not to be written to."""
-    folder = shared_folder(tmp_path_factory)
-    with FileLock(folder / "swept.lock"):
-        if not (folder / "swept.done").exists():
-            shutil.copytree(trained, folder / "swept")
-            sweep(folder / "swept")
-            (folder / "swept.done").touch()
-    return folder / "swept"
+
+    def make_swept(folder: Path) -> None:
+        shutil.copytree(trained, folder)
+        sweep(folder)
+
+    return make_once(tmp_path_factory, "swept", make_swept)
 
 
 def sweep(project: Path) -> None:
-    """Queues an experiment for each depth, starts two workers, and waits for the end of all."""
+    """Queues an experiment for each depth, starts two workers, and waits until all are done."""
     setting = f"{DEPTH}={','.join(str(depth) for depth in DEPTHS.values())}"
     run(
         *("dvc", "exp", "run", "--queue", "--name", "tree", "-S", setting, f"evaluate@{RUN}"),
@@ -155,7 +153,7 @@ def test_plots_diff_has_both_experiments(experiments: Path) -> None:
     assert all(f'"rev": "{name}"' in page for name in names)
 
 
-GUIDES = [ROOT / "docs" / "experiments.md", ROOT / "docs" / "sharing.md", ROOT / "README.md"]
+GUIDES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.name)

@@ -1,4 +1,4 @@
-"""What stands where: the folders hold what their names say, and dvc.yaml what the stages import."""
+"""The folders contain what their names say, and dvc.yaml declares what the stages import."""
 
 import re
 import shutil
@@ -39,21 +39,45 @@ def test_dvc_yaml_and_dvc_lock_stay_short() -> None:
     assert sum(line.strip().startswith("- stages/") for line in lines) <= 50
 
 
+def read_tree() -> dict[str, str]:
+    """The paths in the tree of CONTRIBUTING.md, with the description of each."""
+    block = (ROOT / "CONTRIBUTING.md").read_text().split("```")[1]
+    paths: dict[str, str] = {}
+    parents: list[str] = []
+    for line in block.strip("\n").splitlines():
+        name, about = line.split(maxsplit=1)
+        depth = (len(line) - len(line.lstrip())) // 2
+        parents[depth:] = [name]
+        paths["".join(parents)] = about
+    return paths
+
+
+def test_the_tree_in_contributing_is_that_of_the_repository() -> None:
+    tree = read_tree()
+    for path, about in tree.items():
+        assert (ROOT / path).is_dir() if path.endswith("/") else (ROOT / path).is_file(), path
+        assert len(about.split()) <= 6, about
+    files = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines()
+    folders = {f"{parent.as_posix()}/" for file in files for parent in Path(file).parents[:-1]}
+    wanted = {f for f in folders if f.startswith(("stages/", "tools/")) or f.count("/") == 1}
+    assert {path for path in tree if path.endswith("/")} == {f for f in wanted if f[0] != "."}
+
+
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: a copy of what the check of dependencies reads, to damage it."""
+    """The current folder: a copy of the files that the dependency check reads, to damage."""
     for name in ("stages", "tools"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "params.yaml", "pyproject.toml", "data/dvc.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
+    find_references.cache_clear()  # its keys are relative paths
     return tmp_path
 
 
 def check() -> str:
-    """What the check says of the folder that is the current one."""
-    find_references.cache_clear()
+    """The output of the check for the current folder."""
     return "".join(f"{line}\n" for path in PIPELINES for line in check_pipeline(path))
 
 

@@ -3,12 +3,20 @@
 import hashlib
 import re
 
-import yaml
-from conftest import ROOT
+from conftest import ROOT, read_lock, run
 
 from tools.results import results_table
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_it_is_short() -> None:
+    assert len(README.splitlines()) <= 200
+
+
+def test_the_chain_is_as_dvc_draws_it() -> None:
+    drawn = run("dvc", "dag", "--mermaid", "--collapse-foreach-matrix", cwd=ROOT).stdout
+    assert f"```mermaid\n{drawn.expandtabs(4).rstrip()}\n```" in README
 
 
 def test_the_table_is_that_of_the_committed_metrics() -> None:
@@ -35,7 +43,7 @@ def test_the_lock_pins_what_pyproject_pins_and_names_no_index() -> None:
 def test_the_table_of_the_full_data_is_that_of_the_recorded_run() -> None:
     folder = ROOT / "docs" / "full_data"
     assert results_table(folder / "metrics") in README
-    lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
+    lock = read_lock(folder)
     outs = {out["path"]: out["md5"] for stage in lock.values() for out in stage["outs"]}
     metrics = sorted(folder.rglob("*.json"))
     assert len(metrics) == 8
