@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,29 @@ ENVIRONMENT = {
 }
 
 
+# Fit models, time commands, or run DVC on graphs of their own.
+SLOW = {
+    *("test_accelerated.py", "test_benchmarks.py", "test_export.py", "test_fit.py"),
+    *("test_repro.py", "test_svc.py", "test_threads.py"),
+}
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write tests/golden anew")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests that need a trained pipeline, or fit models, as `slow`."""
+    needs_training = {"trained", "project", "fresh", "revisions", "swept"}
+    for item in items:
+        if needs_training.intersection(getattr(item, "fixturenames", ())) or item.path.name in SLOW:
+            item.add_marker("slow")
 
 
 def run(
     *command: str | Path, cwd: Path, status: int | None = 0
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command, of .venv where it has it, and expects its exit status."""
+    """Runs a command, from .venv if it has it, and checks its exit status."""
     program = BIN / command[0] if (BIN / command[0]).exists() else command[0]
     result = subprocess.run(
         [program, *command[1:]],
@@ -52,7 +68,7 @@ def run(
 
 
 def repro(project: Path) -> list[str]:
-    """Runs `dvc repro` and returns the names of the stages that ran, in their order."""
+    """Runs `dvc repro` and returns the names of the stages that ran, in order."""
     return re.findall(r"^Running stage '(.+)':$", run("dvc", "repro", cwd=project).stdout, re.M)
 
 
@@ -68,14 +84,14 @@ def replace(path: Path, old: str, new: str) -> None:
 
 
 def without_times(project: Path) -> Stages:
-    """The stages of dvc.lock, without those that are timed, and `compare`, which shows times."""
+    """The stages of dvc.lock without the timed ones and `compare`, which shows times."""
     lock = read_lock(project)
     timed = stages.find_timed((project / "dvc.yaml").read_text())
     return {name: lock[name] for name in lock if stages.kind_of(name) not in {*timed, "compare"}}
 
 
 def make_toy(project: Path) -> None:
-    """Makes a repository of what git would take here, with toy parameters and toy data."""
+    """Creates a repository from the files git tracks here, with toy parameters and toy data."""
     listed = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).stdout.splitlines()
     for name in listed:
         if (
@@ -88,49 +104,53 @@ def make_toy(project: Path) -> None:
     (project / "dvc.lock").unlink(missing_ok=True)
     shutil.copyfile(ROOT / "tests" / "params.yaml", project / "params.yaml")
     for dataset in ("fashion_mnist", "cifar10"):
-        write_toy_data(project, dataset, "train", images_a_class=40)
-        write_toy_data(project, dataset, "test", images_a_class=15)
+        write_toy_data(project, dataset, "train", images_per_class=40)
+        write_toy_data(project, dataset, "test", images_per_class=15)
     run("git", "init", "-q", "-b", "main", cwd=project)
     run("git", "add", "-A", cwd=project)
     run("git", "commit", "-qm", "toy", cwd=project)
 
 
-def write_toy_data(project: Path, dataset: str, split: str, images_a_class: int) -> None:
+def write_toy_data(project: Path, dataset: str, split: str, images_per_class: int) -> None:
     """Writes the first images of each class of the sample to data/toy."""
     images, labels = sheet.read(ROOT / "data" / "sample" / dataset, split, [])
-    chosen = first_of_each_class(labels, images_a_class)
+    chosen = first_of_each_class(labels, images_per_class)
     write_sheet(project / "data" / "toy" / dataset, split, images[chosen], labels[chosen])
 
 
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the processes of one test run share."""
+    """A folder shared by the processes of one test run."""
     base = tmp_path_factory.getbasetemp()
     return base.parent if base.name.startswith("popen-") else base
+
+
+def make_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that `make` fills once per test run, in the first process that needs it."""
+    folder = shared_folder(factory)
+    with FileLock(folder / f"{name}.lock"):
+        if not (folder / f"{name}.done").exists():
+            make(folder / name)
+            (folder / f"{name}.done").touch()
+    return folder / name
 
 
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy repository before its first `dvc repro`; not to be written to."""
-    folder = shared_folder(tmp_path_factory)
-    with FileLock(folder / "untrained.lock"):
-        if not (folder / "untrained.done").exists():
-            make_toy(folder / "untrained")
-            (folder / "untrained.done").touch()
-    return folder / "untrained"
+    return make_once(tmp_path_factory, "untrained", make_toy)
 
 
 @pytest.fixture(scope="session")
 def trained(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The toy repository after `dvc repro` and a commit; not to be written to."""
-    folder = shared_folder(tmp_path_factory)
-    with FileLock(folder / "trained.lock"):
-        if not (folder / "trained.done").exists():
-            shutil.copytree(untrained, folder / "trained")
-            run("python", "-m", "tools.repro", "--jobs", "2", cwd=folder / "trained")
-            run("git", "add", "-A", cwd=folder / "trained")
-            run("git", "commit", "-qm", "results", cwd=folder / "trained")
-            (folder / "trained.done").touch()
-    return folder / "trained"
+
+    def train(folder: Path) -> None:
+        shutil.copytree(untrained, folder)
+        run("python", "-m", "tools.repro", "--jobs", "2", cwd=folder)
+        run("git", "add", "-A", cwd=folder)
+        run("git", "commit", "-qm", "results", cwd=folder)
+
+    return make_once(tmp_path_factory, "trained", train)
 
 
 @pytest.fixture
@@ -151,7 +171,7 @@ TREE = "sklearn.tree.DecisionTreeClassifier"
 def of_scikit_learn(
     estimator: str, dataset: str = "fashion_mnist", **params: Any
 ) -> dict[str, Any]:
-    """A run's block in params.yaml. Trees alone: they come out the same on every processor."""
+    """A run's block in params.yaml. Only trees: they are the same on every processor."""
     return {
         "dataset": dataset,
         "layout": "flat",
@@ -169,7 +189,7 @@ BEFORE = {
     "fashion_mnist-stump": of_scikit_learn(TREE, max_depth=1),
     "cifar10-tree": of_scikit_learn(TREE, dataset="cifar10"),
 }
-# A real loss, no real change, a run removed, a run added.
+# A significant loss, no significant change, a run removed, a run added.
 AFTER = {
     "fashion_mnist-tree": of_scikit_learn(TREE, max_depth=1),
     "fashion_mnist-forest": of_scikit_learn(
@@ -181,7 +201,7 @@ AFTER = {
 
 
 def commit(project: Path, tag: str) -> None:
-    """Runs the pipeline and commits all of it under a tag."""
+    """Runs the pipeline, commits everything and tags it."""
     repro(project)
     run("git", "add", "-A", cwd=project)
     run("git", "commit", "-qm", tag, cwd=project)
@@ -199,11 +219,8 @@ def edit(project: Path, **sections: Any) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def revisions(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with the tags before, after, other_images and renamed; not to be written to."""
-    folder = shared_folder(tmp_path_factory)
-    project = folder / "revisions"
-    with FileLock(folder / "revisions.lock"):
-        if (folder / "revisions.done").exists():
-            return project
+
+    def make_revisions(project: Path) -> None:
         shutil.copytree(untrained, project)
         data = edit(project, models=BEFORE)["data"]
         commit(project, "before")
@@ -212,7 +229,7 @@ def revisions(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         data["cifar10"]["classes"][0] = "plane"
         edit(project, data=data)
         commit(project, "renamed")
-        write_toy_data(project, "cifar10", "test", images_a_class=14)
+        write_toy_data(project, "cifar10", "test", images_per_class=14)
         commit(project, "other_images")
-        (folder / "revisions.done").touch()
-    return project
+
+    return make_once(tmp_path_factory, "revisions", make_revisions)
