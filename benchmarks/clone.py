@@ -20,19 +20,21 @@ LOCK = "requirements.lock"
 
 @contextmanager
 def clone(full: bool) -> Iterator[Path]:
-    """Yields a clone of the last commit, without results, and set up: it shares this .venv.
+    """Yields a clone of the last commit, without results, that shares this .venv.
 
-    With `full` its data sets are the full ones, which are copied from here or else downloaded.
+    With `full`, its data sets are the full ones, copied from here or else downloaded.
 
     Raises:
-        InputError: the committed requirements.lock is not that of this .venv.
+        InputError: the committed requirements.lock does not match this .venv.
     """
     with TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary) / "clone"
         call(Path.cwd(), "git", "clone", "--quiet", Path.cwd(), folder)
         if not filecmp.cmp(folder / LOCK, Path(sys.prefix) / LOCK, shallow=False):
-            # `make setup` in the clone would make anew the .venv that is also the workspace's
-            raise InputError(f"the committed {LOCK} is not that of .venv; commit it, `make setup`")
+            # `make setup` in the clone would recreate the .venv, which the workspace uses too
+            raise InputError(
+                f"the committed {LOCK} does not match .venv; commit it and run `make setup`"
+            )
         (folder / ".venv").symlink_to(sys.prefix)
         (folder / "dvc.lock").unlink(missing_ok=True)
         for results in ("metrics", "plots"):
@@ -43,7 +45,7 @@ def clone(full: bool) -> Iterator[Path]:
 
 
 def bring_full_data(folder: Path) -> None:
-    """Puts the full data into a clone, and points its params.yaml at them."""
+    """Copies or downloads the full data into a clone, and sets their paths in params.yaml."""
     for name in ("data/full", "data/downloads"):
         if Path(name).exists():
             shutil.copytree(name, folder / name)
@@ -54,7 +56,7 @@ def bring_full_data(folder: Path) -> None:
 
 
 def set_parameter(folder: Path, name: str, value: Any) -> None:
-    """Edits params.yaml of a clone, `name` being the keys joined by dots."""
+    """Edits params.yaml in a clone; `name` is the keys joined by dots."""
     *path, last = name.split(".")
     with modify_yaml(folder / "params.yaml") as parameters:
         for key in path:

@@ -1,8 +1,8 @@
-"""Draws how time and memory of training grow with the images, plainly and in the pipeline.
+"""Draws how time and memory of training grow with the images, in plain scripts and pipeline.
 
     .venv/bin/python -m benchmarks.growth
 
-draws benchmarks/results/growth.png from what is in full.json beside it.
+draws benchmarks/results/growth.png from full.json in the same folder.
 """
 
 from pathlib import Path
@@ -18,13 +18,13 @@ from stages.runtime.files import read_json
 
 LINES = {"plain": (ORANGE, "o"), "pipeline": (BLUE, "s")}
 NAMES = {"plain": "plain script", "pipeline": "this pipeline"}
-ROWS = (("seconds", 1), ("mb", 1e-3))  # what, and what to multiply it by
+ROWS = (("seconds", 1), ("mb", 1e-3))  # each with its factor to the unit on the axis
 TICKS = (2_500, 10_000, 50_000)
-LABEL_GAP = 0.1  # of the height of a panel
+LABEL_GAP = 0.1  # as a share of the panel's height
 
 
 def main(results: Path = Path("benchmarks/results")) -> None:
-    """Draws `results`/growth.png anew from `results`/full.json."""
+    """Draws `results`/growth.png from `results`/full.json."""
     growth = read_json(results / "full.json").get("growth")
     if growth is None:
         raise InputError(f"{results}/full.json has no growth; `make benchmark FULL=1` measures it")
@@ -32,7 +32,7 @@ def main(results: Path = Path("benchmarks/results")) -> None:
 
 
 def draw_growth(growth: dict[str, list[dict[str, float]]], out: Path) -> None:
-    """A column a run: seconds above, both axes logarithmic, and gigabytes below."""
+    """One column per run: seconds above, on logarithmic axes, and gigabytes below."""
     figure = new_figure(width=1.6 + 1.75 * len(growth), height=5.0)
     panels = figure.subplots(2, len(growth), sharex=True, sharey="row", squeeze=False)
     for column, (name, points) in enumerate(growth.items()):
@@ -53,7 +53,7 @@ def draw_growth(growth: dict[str, list[dict[str, float]]], out: Path) -> None:
         axes.tick_params(axis="x", labelsize=8.5)
     for axes, (unit, scale) in zip(panels[:, -1], ROWS, strict=True):
         label_lines(axes, list(growth.values())[-1][-1], unit, scale)
-    figure.supxlabel("training images, validation images among them", fontsize=10)
+    figure.supxlabel("training images, including validation images", fontsize=10)
     save(figure, out)
 
 

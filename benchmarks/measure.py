@@ -1,4 +1,4 @@
-"""Wall time and peak memory of a command with all processes that it starts."""
+"""Wall time and peak memory of a command and all processes that it starts."""
 
 import subprocess
 import time
@@ -13,13 +13,13 @@ import typer
 
 from stages.runtime.errors import InputError
 
-EVERY = 0.2  # seconds between two looks at the memory: a shorter peak may be missed
-LAST_LINES = 10  # of a failed command's output, shown
+EVERY = 0.2  # seconds between two samples of the memory: a shorter peak may be missed
+LAST_LINES = 10  # shown of a failed command's output
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a command took, in seconds and in megabytes of a million bytes, and what it printed."""
+    """What a command took, in seconds and megabytes (a million bytes), and what it printed."""
 
     seconds: float
     peak_mb: float
@@ -31,7 +31,7 @@ class Measured:
 
 
 def announce(title: str, command: list[str | Path], cwd: Path) -> Measured:
-    """Measures a command, and prints what runs now and what it took."""
+    """Measures a command; prints `title` before, and time and memory after."""
     typer.echo(f"{title:60}", nl=False)
     measured = measure(command, cwd)
     typer.echo(f"{measured.seconds:9.1f} s {measured.peak_mb:8,.0f} MB")
@@ -42,7 +42,7 @@ def measure(command: list[str | Path], cwd: Path) -> Measured:
     """Runs a command to its end.
 
     Raises:
-        InputError: it failed; with the last lines of what it printed.
+        InputError: it failed; the message ends with the last lines that it printed.
     """
     with TemporaryFile() as output, TemporaryFile() as errors, ThreadPoolExecutor(1) as pool:
         start = time.perf_counter()
@@ -52,7 +52,7 @@ def measure(command: list[str | Path], cwd: Path) -> Measured:
         ended = Event()
         watched = pool.submit(watch, process.pid, ended)
         try:
-            status = process.wait()  # blocks: to wait for a time would be to look now and then
+            status = process.wait()  # blocks: with a timeout it would poll
             seconds = time.perf_counter() - start
         finally:
             process.terminate()  # it has ended, unless this is interrupted
@@ -69,7 +69,7 @@ def measure(command: list[str | Path], cwd: Path) -> Measured:
 
 
 def watch(pid: int, ended: Event) -> int:
-    """The most bytes that a process and its descendants took at once, until `ended` is set."""
+    """The most bytes that a process and its descendants used at a time, until `ended` is set."""
     peak = 0
     while True:
         try:
@@ -83,7 +83,7 @@ def watch(pid: int, ended: Event) -> int:
 
 
 def count_bytes(process: psutil.Process) -> int:
-    """The memory of one process; what several share is divided among them, where Linux tells."""
+    """The memory of one process; on Linux, shared memory is divided among its processes."""
     try:
         memory = process.memory_full_info()
     except psutil.Error:  # it has just ended

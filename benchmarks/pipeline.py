@@ -1,10 +1,10 @@
-"""This pipeline against a plain script a model: seconds, memory and accuracy, in one call.
+"""This pipeline against one plain script per model: seconds, memory and accuracy, in one call.
 
     make benchmark           # on the sample
-    make benchmark FULL=1    # on the full data, for hours, and how both grow with the images
+    make benchmark FULL=1    # on the full data, for an hour, and on growing parts of it
 
 works in a temporary clone of the last commit, prints what it measures, and writes it to
-benchmarks/results/ as JSON and as tables. Nothing else should run meanwhile.
+benchmarks/results/ as JSON and tables. Nothing else should run meanwhile.
 """
 
 import json
@@ -35,7 +35,7 @@ from tools.repro import SECONDS, count_cores
 from tools.revisions.programs import call
 
 RESULTS = Path("benchmarks/results")
-EDITS = {  # a parameter a run, and a value with which training is as much work
+EDITS = {  # one parameter per run, and a value with which training is as much work
     "fashion_mnist-mlp": ("dropout", 0.25),
     "fashion_mnist-svc": ("C", 1.1),
     "fashion_mnist-decision_tree": ("min_samples_leaf", 2),
@@ -43,18 +43,20 @@ EDITS = {  # a parameter a run, and a value with which training is as much work
     "fashion_mnist-cnn": ("learning_rate", 0.0011),
     "cifar10-cnn": ("learning_rate", 0.0011),
 }
-TIMES = 5  # that each no-op is timed
+TIMES = 5  # how often each no-op is timed
 DVC = Path(sys.executable).with_name("dvc")
 
 
 def main(full: Annotated[bool, typer.Option("--full", help="on the full data")] = False) -> None:
-    """Measures every run of params.yaml that has a plain script, and prints tables."""
+    """Measures every run in params.yaml that has a plain script, and prints tables."""
     name = "full" if full else "sample"
     with clone(full) as folder, TemporaryDirectory() as rows:
         models = read_parameters(folder / "params.yaml")["models"]
         datasets = {key: models[key]["dataset"] for key in models if key in RUNS}
         if not datasets:
-            raise InputError(f"no run of params.yaml has a plain script; {', '.join(RUNS)} have")
+            raise InputError(
+                f"no run in params.yaml has a plain script; add one of {', '.join(RUNS)}"
+            )
         results: dict[str, Any] = {"data": name, "machine": describe_machine()}
         results["cold"] = time_cold(folder)
         results["runs"] = {key: read_accuracy(folder, key) for key in datasets}
@@ -74,7 +76,7 @@ def main(full: Annotated[bool, typer.Option("--full", help="on the full data")] 
 
 
 def describe_machine() -> dict[str, Any]:
-    """What the times depend on."""
+    """The properties of this machine that the times depend on."""
     return {
         "cores": count_cores(),
         "processor": name_processor(),
@@ -83,13 +85,13 @@ def describe_machine() -> dict[str, Any]:
 
 
 def time_cold(folder: Path) -> dict[str, Any]:
-    """What `make repro` takes where nothing has run, and the seconds of each stage."""
+    """What `make repro` takes if nothing has run yet, and the seconds of each stage."""
     measured = announce("make repro, nothing cached", ["make", "repro"], folder)
     return measured.numbers() | {"stages": read_json(folder / SECONDS)}
 
 
 def read_accuracy(folder: Path, key: str) -> dict[str, Any]:
-    """The accuracy of a run, and how many test images it is of."""
+    """The accuracy of a run, and its number of test images."""
     scores = read_json(folder / "metrics" / f"{key}.json")
     return {name: scores[name] for name in ("accuracy", "test_images")}
 
@@ -97,7 +99,7 @@ def read_accuracy(folder: Path, key: str) -> dict[str, Any]:
 def time_edit(folder: Path, key: str) -> dict[str, Any]:
     """What `make repro` takes after an edit of one parameter, and what its training alone takes.
 
-    And how many stages the edit made run.
+    Also how many stages ran after the edit.
     """
     parameter, value = EDITS[key]
     set_parameter(folder, f"models.{key}.params.{parameter}", value)
@@ -112,7 +114,7 @@ def time_edit(folder: Path, key: str) -> dict[str, Any]:
 
 
 def time_no_ops(folder: Path) -> dict[str, float]:
-    """Median seconds of calls that find nothing to do: here, and with one stage."""
+    """Median seconds of calls with nothing to do: in `folder`, and in a project of one stage."""
     with TemporaryDirectory() as name:
         one_stage = Path(name)
         call(one_stage, "git", "init", "--quiet")
@@ -136,7 +138,7 @@ def time_no_ops(folder: Path) -> dict[str, float]:
 
 
 def write(results: dict[str, Any]) -> None:
-    """Writes what was measured so far, for machines and for people."""
+    """Writes the measurements so far, as JSON and as Markdown."""
     texts = {".json": json.dumps(results, indent=2), ".md": show(results)}
     for suffix, text in texts.items():
         with atomic_write(RESULTS / f"{results['data']}{suffix}") as path:

@@ -1,10 +1,10 @@
-"""The models as a person trains them who writes a script for each: the way to beat.
+"""The models in one plain training script each: the baseline to beat.
 
     .venv/bin/python -m benchmarks.plain RUN FOLDER
 
-reads {train,test}_{images,labels}.csv in FOLDER with np.loadtxt, fits with Keras's and
-scikit-learn's defaults, and prints the seconds of each step and the accuracy as a line of JSON.
-Nothing of the pipeline is used; the architectures are those of params.yaml, written out.
+reads {train,test}_{images,labels}.csv in FOLDER with np.loadtxt, fits with the defaults of Keras
+and scikit-learn, and prints the seconds of each step and the accuracy as one line of JSON. It uses
+no code of the pipeline; the architectures are those of params.yaml, written out.
 """
 
 import json
@@ -22,7 +22,7 @@ Predict = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 def main(run: str, folder: Path) -> None:
-    """Trains `run` and prints what it took."""
+    """Trains `run`, and prints its times and accuracy."""
     library, fit = RUNS[run]
     times = [time.perf_counter()]
     import_module(library)
@@ -40,7 +40,7 @@ def main(run: str, folder: Path) -> None:
 
 
 def read(folder: Path, split: str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The images, (n, pixels) of 0 to 1, and the labels, (n,)."""
+    """The images, (n, pixels) from 0 to 1, and the labels, (n,)."""
     images = np.loadtxt(folder / f"{split}_images.csv", delimiter=",") / 255
     return images, np.loadtxt(folder / f"{split}_labels.csv", dtype=int)
 
@@ -105,7 +105,7 @@ def deeper_cnn(images: NDArray[Any], labels: NDArray[Any]) -> Predict:
 def fit_keras(
     model: Any, images: NDArray[Any], labels: NDArray[Any], epochs: int, batch_size: int
 ) -> Predict:
-    """Fits a Keras model with all else at its default."""
+    """Fits a Keras model with all other settings at their defaults."""
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(images, labels, epochs=epochs, batch_size=batch_size)
     return lambda images: model.predict(images).argmax(axis=1)
@@ -132,7 +132,7 @@ def random_forest(images: NDArray[Any], labels: NDArray[Any]) -> Predict:
     return RandomForestClassifier().fit(images, labels).predict  # type: ignore[no-any-return]
 
 
-# By run of params.yaml; the library stands apart, so that the time to import it can be told.
+# By run in params.yaml; the library is separate, so that its import can be timed.
 RUNS: dict[str, tuple[str, Callable[[NDArray[Any], NDArray[Any]], Predict]]] = {
     "fashion_mnist-mlp": ("keras", mlp),
     "fashion_mnist-svc": ("sklearn.svm", svc),

@@ -1,9 +1,9 @@
-"""Reading 60,000 images of 784 pixels from CSV: this pipeline's way against the plain one.
+"""Reads 60,000 images of 784 pixels from CSV: this pipeline's reader against np.loadtxt.
 
     .venv/bin/python -m benchmarks.read_csv
 
-writes such a file (133 MB) into a temporary folder, reads it in a process of its own each time, the
-two ways in turn, and prints seconds, their ratio, and by how much reading raises peak memory.
+writes such a file (133 MB) to a temporary folder, reads it alternately in both ways, each time in a
+new process, and prints seconds, their ratio, and how much reading raises peak memory.
 """
 
 import subprocess
@@ -27,7 +27,7 @@ import sys, time
 from pathlib import Path
 import numpy as np
 from stages.sources import csv
-def peak():  # in kilobytes; of this process alone, where getrusage's begins with its parent's
+def peak():  # in kilobytes, of this process only: getrusage starts from the parent's peak
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0])
 path = Path(sys.argv[1])
@@ -62,11 +62,11 @@ def main() -> None:
 
 
 def measure(code: str, path: Path) -> tuple[float, float]:
-    """Seconds, and megabytes of peak memory, of one run in a process of its own."""
-    done = subprocess.run(
+    """Seconds, and megabytes of peak memory, of one run in its own process."""
+    result = subprocess.run(
         [sys.executable, "-c", code, str(path)], capture_output=True, check=True, encoding="utf-8"
     )
-    seconds, megabytes = map(float, done.stdout.split())
+    seconds, megabytes = map(float, result.stdout.split())
     return seconds, megabytes
 
 

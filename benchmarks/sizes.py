@@ -1,4 +1,4 @@
-"""How both ways of training grow with the number of images."""
+"""Measures how time and memory of both ways of training grow with the number of images."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,19 +16,19 @@ from stages.sources import idx
 from tools.revisions.programs import call
 from tools.sample import first_of_each_class
 
-SIZES = (2_500, 5_000, 10_000, 20_000)  # training images, validation images among them
-TEST_IMAGES = 1_000  # predicting does not count here
+SIZES = (2_500, 5_000, 10_000, 20_000)  # training images, including validation images
+TEST_IMAGES = 1_000  # the time to predict does not count here
 
-Growth = dict[str, list[dict[str, float]]]  # by run; a point a number of images
+Growth = dict[str, list[dict[str, float]]]  # by run; one point per number of images
 
 
 def measure_growth(
     folder: Path, datasets: dict[str, str], measured: dict[str, dict[str, Any]]
 ) -> Growth:
-    """Trains each run both ways on a part of its data set, the parts ascending.
+    """Trains each run both ways on growing parts of its data set.
 
-    `datasets` tells the data set of a run; `measured` what training on all of it took, the last
-    point.
+    `datasets` gives the data set of each run; `measured` what training on all of it took, which is
+    the last point.
     """
     parameters = read_parameters(folder / "params.yaml")
     whole = {}
@@ -74,7 +74,7 @@ def write_part(out: Path, splits: dict[str, tuple[NDArray[Any], NDArray[Any]]], 
 
 
 def to_point(size: int, plain: dict[str, float], bare: dict[str, float]) -> dict[str, float]:
-    """What training took both ways; the pipeline predicts test images elsewhere."""
+    """What training took both ways, without predicting: the pipeline does that in `evaluate`."""
     return {
         "images": size,
         "plain_seconds": round(plain["seconds"] - plain["predict_seconds"], 3),

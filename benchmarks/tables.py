@@ -1,19 +1,19 @@
-"""What was measured as tables, in Markdown."""
+"""The measurements as Markdown tables."""
 
 from typing import Any
 
 from scipy.stats import fisher_exact
 from tabulate import tabulate
 
-LEVEL = 0.05  # a difference of accuracies that is as unlikely counts as real
-AT_LEAST = {"sample": 3.0, "full": 5.0}  # times that the pipeline is to be as fast
-AT_MOST_GB = 4.0
-AT_MOST_EDIT = 1.3  # times a bare training
-AT_MOST_NO_OP = 2.5  # times that of one stage
+LEVEL = 0.05  # accuracies differ significantly if p is below it
+AT_LEAST = {"sample": 3.0, "full": 5.0}  # goal: times as fast as the plain scripts
+AT_MOST_GB = 4.0  # goal for the peak memory of the pipeline
+AT_MOST_EDIT = 1.3  # goal: times its training alone
+AT_MOST_NO_OP = 2.5  # goal: times a project with one stage
 
 
 def show(results: dict[str, Any]) -> str:
-    """All tables, each with a line of what it shows."""
+    """All tables, each with a line that explains it."""
     machine = results["machine"]
     parts = [
         f"On the {results['data']} data; {machine['cores']} cores, {machine['processor']}, "
@@ -22,26 +22,26 @@ def show(results: dict[str, Any]) -> str:
         "Plain scripts, one after the other, against the pipeline's accuracy (Fisher's exact "
         f"test; within noise: p at least {LEVEL}):",
         show_plain(results["runs"]),
-        "`make repro` after an edit, against the training in it without DVC:",
+        "`make repro` after an edit, against its training alone, without DVC:",
         show_edits(results["runs"]),
-        "Where the time of the cold run goes; stages ran side by side:",
+        "Where the time of the cold run goes; stages ran in parallel:",
         show_stages(results["cold"]["stages"]),
-        "Nothing to do, medians:",
+        "Medians with nothing to do:",
         show_table([[name, f"{s:.2f}"] for name, s in results["no_op"].items()], "call", "seconds"),
     ]
     if "growth" in results:
-        parts += ["Training, without predicting, on more and more images:", "![](growth.png)"]
+        parts += ["Training, without predicting, on a growing number of images:", "![](growth.png)"]
         parts.append(show_growth(results["growth"]))
     return "\n\n".join(parts)
 
 
 def show_table(rows: list[list[str]], *header: str) -> str:
-    """Cells as they are, without numbers being read out of them."""
+    """A Markdown table whose cells are not parsed as numbers."""
     return tabulate(rows, header, tablefmt="github", disable_numparse=True)
 
 
 def show_goals(results: dict[str, Any]) -> str:
-    """What matters in the end, and whether it is as good as it is to be."""
+    """The goals, what was measured, and whether each goal is met."""
     runs, cold, no_op = results["runs"].values(), results["cold"], results["no_op"]
     plain = sum(run["plain"]["seconds"] for run in runs)
     memory = max(run["plain"]["peak_mb"] for run in runs) / 1e3
@@ -60,7 +60,7 @@ def show_goals(results: dict[str, Any]) -> str:
             verdict(cold["peak_mb"] / 1e3 <= AT_MOST_GB),
         ],
         [
-            "an edit, times its training alone, at worst",
+            "slowest edit, times its training alone",
             f"{edit:.2f}",
             f"at most {AT_MOST_EDIT:g}",
             verdict(edit <= AT_MOST_EDIT),
@@ -76,7 +76,7 @@ def show_goals(results: dict[str, Any]) -> str:
 
 
 def verdict(met: bool) -> str:
-    """Whether a goal is met, for a cell."""
+    """Whether a goal is met, as the text of a cell."""
     return "yes" if met else "**no**"
 
 
@@ -98,12 +98,12 @@ def show_plain(runs: dict[str, dict[str, Any]]) -> str:
                 verdict(p >= LEVEL),
             ]
         )
-    header = ["run", "seconds", "of it read", "of it fit", "peak MB", "accuracy"]
-    return show_table(rows, *header, "the pipeline's", "p", "within noise")
+    header = ["run", "seconds", "reading", "fitting", "peak MB", "accuracy"]
+    return show_table(rows, *header, "pipeline's accuracy", "p", "within noise")
 
 
 def show_edits(runs: dict[str, dict[str, Any]]) -> str:
-    """The edit of each run."""
+    """The edit of each run, and what it took."""
     rows = []
     for name, run in runs.items():
         bare, edited = run["bare"], run["edited"]
@@ -116,7 +116,7 @@ def show_edits(runs: dict[str, dict[str, Any]]) -> str:
 
 
 def show_stages(stages: dict[str, float]) -> str:
-    """The seconds of the stages of each kind, the most first."""
+    """The seconds of the stages of each kind, the slowest kind first."""
     kinds: dict[str, dict[str, float]] = {}
     for name, seconds in stages.items():
         kinds.setdefault(name.partition("@")[0], {})[name] = seconds
@@ -125,11 +125,11 @@ def show_stages(stages: dict[str, float]) -> str:
         longest = max(members, key=lambda name: members[name])
         total = f"{sum(members.values()):.1f}"
         rows.append([kind, str(len(members)), total, f"`{longest}`: {members[longest]:.1f}"])
-    return show_table(rows, "stage", "how many", "seconds in all", "the longest")
+    return show_table(rows, "stage", "count", "seconds in total", "longest")
 
 
 def show_growth(growth: dict[str, list[dict[str, float]]]) -> str:
-    """A row a run and number of images."""
+    """One row per run and number of images."""
     rows = [
         [
             f"`{name}`",

@@ -1,4 +1,4 @@
-"""Training one run in a clone: by its plain script, and by the bare command of its stage."""
+"""Trains one run in a clone: with its plain script, and with the bare command of its stage."""
 
 import json
 import shlex
@@ -13,7 +13,7 @@ from tools.revisions.stages import read_lock
 
 
 def write_rows(folder: Path, dataset: str, out: Path) -> None:
-    """Writes the very images that the clone trains on and is tested on as CSV files."""
+    """Writes the images that the clone trains and tests on as CSV files."""
     for split in ("train", "test"):
         write_csv(out, split, *read_split(folder / "data" / "raw" / dataset / split))
 
@@ -26,7 +26,7 @@ def time_plain(folder: Path, run: str, rows: Path) -> dict[str, float]:
 
 
 def time_bare(folder: Path, run: str) -> dict[str, float]:
-    """What the command of the train stage takes without DVC, with the parameters as they are."""
+    """What the command of the train stage takes without DVC, with the current parameters."""
     lock = read_lock((folder / "dvc.lock").read_text(encoding="utf-8"))
     _python, *arguments, _model, _curve = shlex.split(lock[f"train@{run}"]["cmd"])
     with TemporaryDirectory() as name:

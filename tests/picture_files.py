@@ -1,4 +1,4 @@
-"""Writing picture files for tests."""
+"""Writes picture files for tests."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ GRAY, COLOR = (28, 28, 1), (32, 32, 3)
 
 
 def as_light_on_black() -> Pixels:
-    """Every value of gray, 1 to 255, amid black; (28, 28)."""
+    """All gray values from 1 to 255, surrounded by black; (28, 28)."""
     image = np.zeros((28, 28), dtype=np.uint8)
     image[4:24, 4:24] = np.linspace(1, 255, 400).round().reshape(20, 20)
     return image
@@ -25,7 +25,7 @@ OBJECT = LIGHT > 0
 
 
 def save(pixels: NDArray[Any], name: str = "a.png", **how: Any) -> Callable[[Path], Path]:
-    """What writes `pixels`, of a type that Pillow has a mode for, into a folder."""
+    """A function that writes `pixels`, of a dtype that Pillow has a mode for, into a folder."""
 
     def write(folder: Path) -> Path:
         Image.fromarray(pixels).save(folder / name, **how)

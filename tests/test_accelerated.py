@@ -1,4 +1,4 @@
-"""Classifiers of scikit-learn-intelex: the same labels and files of the same contract."""
+"""Classifiers of scikit-learn-intelex give the same labels and files with the same contract."""
 
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ def export(folder: Path, train: Any, **params: Any) -> bytes:
 @pytest.mark.parametrize("kernel", ["rbf", "linear", "poly"])
 def test_an_svc_gives_the_labels_of_scikit_learn(tmp_path: Path, kernel: str) -> None:
     pytest.importorskip("sklearnex")
-    train = prepare("fashion_mnist", "flat", "train", images_a_class=100)
-    images, _ = prepare("fashion_mnist", "flat", "test", images_a_class=200)
+    train = prepare("fashion_mnist", "flat", "train", images_per_class=100)
+    images, _ = prepare("fashion_mnist", "flat", "test", images_per_class=200)
     file, own = (
         export(tmp_path, train, estimator=kind, kernel=kernel)
         for kind in ("sklearnex.svm.SVC", "sklearn.svm.SVC")
@@ -53,8 +53,8 @@ def test_the_file_says_what_the_fitted_model_says(
     tmp_path: Path, kind: str, params: dict[str, Any]
 ) -> None:
     pytest.importorskip("sklearnex")
-    train = prepare("fashion_mnist", "flat", "train", images_a_class=100)
-    images, _ = prepare("fashion_mnist", "flat", "test", images_a_class=50)
+    train = prepare("fashion_mnist", "flat", "train", images_per_class=100)
+    images, _ = prepare("fashion_mnist", "flat", "test", images_per_class=50)
     file = export(tmp_path, train, estimator=kind, **params)
     assert export(tmp_path, train, estimator=kind, **params) == file
     fitted = estimator.build(100, estimator=kind, **params).fit(train[0], train[1].astype(np.int64))
@@ -68,7 +68,7 @@ def test_what_is_not_carried_over_is_refused() -> None:
         def predict(self, images: Any) -> Any:
             return 9 - super().predict(images)
 
-    images, numbers = prepare("fashion_mnist", "flat", "train", images_a_class=10)
+    images, numbers = prepare("fashion_mnist", "flat", "train", images_per_class=10)
     labels = numbers.astype(np.int64)
     carry_over(SVC().fit(images, labels), SVC(), images, labels)
     with pytest.raises(InputError, match="cannot be carried over to scikit-learn: 100%"):
@@ -78,12 +78,12 @@ def test_what_is_not_carried_over_is_refused() -> None:
 def test_elsewhere_it_is_scikit_learn_s_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train = prepare("fashion_mnist", "flat", "train", images_a_class=10)
+    train = prepare("fashion_mnist", "flat", "train", images_per_class=10)
     own = export(tmp_path, train, estimator="sklearn.svm.SVC")
     assert capsys.readouterr().out == ""
     monkeypatch.setattr(estimator, "find_spec", lambda name: None)
     assert export(tmp_path, train, estimator="sklearnex.svm.SVC") == own
-    said = "scikit-learn-intelex is not made for this platform: trains sklearn.svm.SVC"
+    said = "scikit-learn-intelex does not exist for this platform: using sklearn.svm.SVC"
     assert capsys.readouterr().out.strip() == said
 
 

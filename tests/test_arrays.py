@@ -1,4 +1,4 @@
-"""Writing splits block by block."""
+"""Splits are written block by block."""
 
 import io
 from pathlib import Path

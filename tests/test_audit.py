@@ -1,4 +1,4 @@
-"""The audit finds what leaked, exactly and nearly, and raises no false alarm."""
+"""The audit finds leaked images, exact and near, and raises no false alarm."""
 
 import hashlib
 import io
@@ -29,7 +29,7 @@ NEAR = yaml.safe_load((ROOT / "params.yaml").read_text())["audit"]["near"]
 def audit_toy(
     untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leak: int, allowed: int = 0
 ) -> dict[str, Any]:
-    """Loads and audits the toy Fashion-MNIST with `leak` training images put into test."""
+    """Loads and audits the toy Fashion-MNIST with `leak` training images copied into test."""
     shutil.copytree(untrained / "data" / "toy", tmp_path / "data" / "toy")
     params = yaml.safe_load((untrained / "params.yaml").read_text())
     params["audit"]["max_overlap"] = allowed

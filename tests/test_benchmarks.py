@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say; no test measures how fast anything is."""
+"""The benchmarks measure what they claim to; no test measures speed."""
 
 import json
 import shutil
@@ -36,9 +36,9 @@ def test_a_failing_command_is_told(tmp_path: Path) -> None:
 
 
 def test_a_plain_script(tmp_path: Path) -> None:
-    for split, images_a_class in {"train": 40, "test": 15}.items():
+    for split, images_per_class in {"train": 40, "test": 15}.items():
         images, labels = sheet.read(ROOT / "data/sample/fashion_mnist", split, [])
-        chosen = first_of_each_class(labels, images_a_class)
+        chosen = first_of_each_class(labels, images_per_class)
         write_csv(tmp_path, split, images[chosen], labels[chosen])
     said = run("python", "-m", "benchmarks.plain", NAME, tmp_path, cwd=ROOT).stdout
     told = json.loads(said.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""The comment on a pull request, against as much of GitHub as it needs."""
+"""The comment on a pull request, posted to a local server with the API that it needs."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tools.ci.comment import AUTHOR, LONGEST, MARKER
 
 
 class GitHub(ThreadingHTTPServer):
-    """As much of GitHub's API as comments need; notes what wrote to it."""
+    """The part of GitHub's API that comments need; records the write requests."""
 
     daemon_threads = True
     comments: list[dict[str, Any]]
@@ -86,7 +86,7 @@ def github() -> Iterator[GitHub]:
 def comment(
     folder: Path, url: str, report: str = "The report", status: int = 0, **environment: str
 ) -> str:
-    """Runs the script as the workflow does; -S: it has nothing but the standard library."""
+    """Runs the script as the workflow does; -S: only the standard library."""
     (folder / "report.md").write_text(report, encoding="utf-8")
     result = subprocess.run(
         [sys.executable, "-I", "-S", ROOT / "tools" / "ci" / "comment.py", folder / "report.md"],

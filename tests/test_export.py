@@ -1,4 +1,4 @@
-"""The exported file says what the fitted model says, on every test image of the sample."""
+"""The exported file predicts the same as the fitted model on every test image of the sample."""
 
 from importlib import import_module
 from pathlib import Path
@@ -25,9 +25,9 @@ RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
 ABOUT = {"classes": [str(label) for label in range(10)]}
 
 
-def prepare(dataset: str, layout: str, split: str, images_a_class: int) -> Split:
+def prepare(dataset: str, layout: str, split: str, images_per_class: int) -> Split:
     images, labels = sheet.read(ROOT / "data" / "sample" / dataset, split, [])
-    chosen = first_of_each_class(labels, images_a_class)
+    chosen = first_of_each_class(labels, images_per_class)
     normalized = normalize(images[chosen], learn(images, "unit"))
     return reshape(normalized, layout), labels[chosen].astype(np.uint8)
 
@@ -35,8 +35,8 @@ def prepare(dataset: str, layout: str, split: str, images_a_class: int) -> Split
 @pytest.mark.parametrize("name", RUNS)
 def test_the_file_agrees_with_the_fitted_model(tmp_path: Path, name: str) -> None:
     settings = RUNS[name]
-    train = prepare(settings["dataset"], settings["layout"], "train", images_a_class=100)
-    images, _ = prepare(settings["dataset"], settings["layout"], "test", images_a_class=200)
+    train = prepare(settings["dataset"], settings["layout"], "train", images_per_class=100)
+    images, _ = prepare(settings["dataset"], settings["layout"], "test", images_per_class=200)
     assert len(images) == (2000 if settings["dataset"] == "fashion_mnist" else 1000)
     fitting, predicting, converting = (
         import_module(f"stages.frameworks.{settings['framework']}.{part}")
@@ -91,7 +91,7 @@ def test_what_cannot_be_exported_is_refused_before_the_fit(
         built.append(estimator.build(seed, **params))
         return built[0]
 
-    train = prepare("fashion_mnist", "flat", "train", images_a_class=20)
+    train = prepare("fashion_mnist", "flat", "train", images_per_class=20)
     with pytest.raises(InputError, match=reason):
         fit_sklearn(build, train, train, 10, 100, tmp_path / "curve.csv", estimator=kind)
     assert not hasattr(built[0], "classes_")  # set by `fit`

@@ -1,4 +1,4 @@
-"""Downloads from a real server that misbehaves; what is not as pinned is never used."""
+"""Downloads from a real server that misbehaves; files with a wrong hash are never used."""
 
 import gzip
 import io
@@ -25,7 +25,7 @@ WRONG_IDX = gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 7, 7]))  # three byt
 
 
 class Server(ThreadingHTTPServer):
-    """Serves CONTENT, with a fault named by the path; notes what was asked of it."""
+    """Serves CONTENT, with a fault named by the path; records the requests."""
 
     daemon_threads = True
     requests: list[str]

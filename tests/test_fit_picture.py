@@ -1,4 +1,4 @@
-"""Any picture file as the pixels that a model takes, and what is said to be done to it."""
+"""Any picture file becomes the pixels that a model takes, and the changes are listed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ RGBA = np.dstack([LIGHT, LIGHT, LIGHT, np.where(OBJECT, 255, 0).astype(np.uint8)
 
 
 def save_mode(mode: str, name: str = "a.png", **how: Any) -> Callable[[Path], Path]:
-    """What writes LIGHT in one of Pillow's modes into a folder."""
+    """A function that writes LIGHT in one of Pillow's modes into a folder."""
 
     def write(folder: Path) -> Path:
         Image.fromarray(LIGHT).convert(mode).save(folder / name, **how)
@@ -27,7 +27,7 @@ def save_mode(mode: str, name: str = "a.png", **how: Any) -> Callable[[Path], Pa
 
 
 def save_palette(folder: Path) -> Path:
-    """LIGHT through a palette, whose first color, the black, is transparent."""
+    """LIGHT with a palette whose first color, black, is transparent."""
     picture = Image.fromarray(LIGHT).convert("P")
     picture.putpalette([value for n in range(256) for value in (n, n, n)])
     picture.save(folder / "a.png", transparency=0)
@@ -35,7 +35,7 @@ def save_palette(folder: Path) -> Path:
 
 
 def save_turned(name: str, **how: Any) -> Callable[[Path], Path]:
-    """What writes LIGHT lying on its side, as cameras do, with the EXIF data to turn it."""
+    """A function that writes LIGHT on its side, as cameras do, with EXIF data to rotate it."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6  # to be turned a quarter clockwise
     return save(np.rot90(LIGHT).copy(), name, exif=exif, **how)
@@ -67,19 +67,19 @@ def blocks(*colors: tuple[int, int, int]) -> Pixels:
     return np.hstack([np.full((32, 32, 3), color, dtype=np.uint8) for color in colors])
 
 
-PADDED = "resized from {}: cut to its object, padded with its background"
+PADDED = "resized from {}: cropped to its object and padded with its background color"
 INVERTED = "inverted: light border"
 BLACK = filled(28, 28, 0)
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 # How a picture is written, what is said to be done, the pixels, and how far they may be off.
 ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
-    "8 bits of gray": (save(LIGHT), ["used as it is"], LIGHT, 0),
-    "light border, the model's size": (save(255 - LIGHT), ["used as it is"], 255 - LIGHT, 0),
-    "gray as RGB": (save_mode("RGB"), ["made gray"], LIGHT, 0),
+    "8 bits of gray": (save(LIGHT), ["used as is"], LIGHT, 0),
+    "light border, the model's size": (save(255 - LIGHT), ["used as is"], 255 - LIGHT, 0),
+    "gray as RGB": (save_mode("RGB"), ["converted to gray"], LIGHT, 0),
     "RGB on dark gray, the model's size": (
         save(np.dstack([np.maximum(LIGHT, 19)] * 3)),
-        ["made gray"],
+        ["converted to gray"],
         np.maximum(LIGHT, 19),
         0,
     ),
@@ -89,32 +89,32 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
         LIGHT,
         0,
     ),
-    "1 bit": (save(LIGHT > 127), ["made gray"], np.where(LIGHT > 127, 255, 0), 0),
+    "1 bit": (save(LIGHT > 127), ["converted to gray"], np.where(LIGHT > 127, 255, 0), 0),
     "palette with transparency": (
         save_palette,
-        ["transparency put on white", "made gray", INVERTED],
+        ["transparency filled with white", "converted to gray", INVERTED],
         255 - ON_WHITE,
         0,
     ),
-    "gray with opaque alpha": (save_mode("LA"), ["made gray"], LIGHT, 0),
+    "gray with opaque alpha": (save_mode("LA"), ["converted to gray"], LIGHT, 0),
     "RGBA": (
         save(RGBA),
-        ["transparency put on white", "made gray", INVERTED],
+        ["transparency filled with white", "converted to gray", INVERTED],
         255 - ON_WHITE,
         0,
     ),
-    "CMYK JPEG": (save_mode("CMYK", "a.jpg", quality=100), ["made gray"], LIGHT, 5),
+    "CMYK JPEG": (save_mode("CMYK", "a.jpg", quality=100), ["converted to gray"], LIGHT, 5),
     "turned JPEG": (
         save_turned("a.jpg", quality=100),
-        ["turned as its EXIF data say"],
+        ["rotated as its EXIF data say"],
         LIGHT,
         5,
     ),
-    "turned PNG": (save_turned("a.png"), ["turned as its EXIF data say"], LIGHT, 0),
+    "turned PNG": (save_turned("a.png"), ["rotated as its EXIF data say"], LIGHT, 0),
     "animated GIF": (save_frames("a.gif"), ["first of 3 frames"], LIGHT, 0),
     "TIFF of 3 pages": (save_frames("a.tiff"), ["first of 3 frames"], LIGHT, 0),
-    "WebP": (save_mode("RGB", "a.webp", lossless=True), ["made gray"], LIGHT, 0),
-    "BMP": (save(LIGHT, "a.bmp"), ["used as it is"], LIGHT, 0),
+    "WebP": (save_mode("RGB", "a.webp", lossless=True), ["converted to gray"], LIGHT, 0),
+    "BMP": (save(LIGHT, "a.bmp"), ["used as is"], LIGHT, 0),
     "float TIFF to 1": (
         save(LIGHT.astype(np.float32) / 255, "a.tif"),
         ["scaled from 0 to 1"],
@@ -133,16 +133,16 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
         LIGHT,
         0,
     ),
-    "uppercase suffix": (save(LIGHT, "A.PNG"), ["used as it is"], LIGHT, 0),
-    "no suffix": (save(LIGHT, "picture", format="PNG"), ["used as it is"], LIGHT, 0),
-    "wrong suffix": (save(LIGHT, "a.jpg", format="PNG"), ["used as it is"], LIGHT, 0),
-    "name with blanks": (save(LIGHT, "ein schöner Schuh, 靴.png"), ["used as it is"], LIGHT, 0),
-    "link": (save_link, ["used as it is"], LIGHT, 0),
+    "uppercase suffix": (save(LIGHT, "A.PNG"), ["used as is"], LIGHT, 0),
+    "no suffix": (save(LIGHT, "picture", format="PNG"), ["used as is"], LIGHT, 0),
+    "wrong suffix": (save(LIGHT, "a.jpg", format="PNG"), ["used as is"], LIGHT, 0),
+    "name with blanks": (save(LIGHT, "ein schöner Schuh, 靴.png"), ["used as is"], LIGHT, 0),
+    "link": (save_link, ["used as is"], LIGHT, 0),
     "1x1": (save(filled(1, 1, 255)), [PADDED.format("1x1"), INVERTED], BLACK, 0),
     "1x1000": (save(filled(1000, 1, 0)), [PADDED.format("1x1000")], BLACK, 0),
     "30000x1": (
         save(filled(1, 30000, 200)),
-        [PADDED.format("30000x1"), INVERTED, "background made black"],
+        [PADDED.format("30000x1"), INVERTED, "background set to black"],
         BLACK,
         0,
     ),
@@ -154,13 +154,13 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
     ),
     "dark bar on light gray": (
         save(with_box(filled(200, 300, 235), 30, 80, 100, 200, 0)),
-        [PADDED.format("300x200"), INVERTED, "background made black"],
+        [PADDED.format("300x200"), INVERTED, "background set to black"],
         with_box(BLACK, 7, 0, 14, 28, 255),
         0,
     ),
     "light bar on dark gray": (
         save(with_box(filled(200, 300, 20), 0, 80, 200, 100, 255)),
-        [PADDED.format("300x200"), "background made black"],
+        [PADDED.format("300x200"), "background set to black"],
         with_box(BLACK, 0, 7, 28, 14, 255),
         0,
     ),
@@ -184,11 +184,11 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
     ),
     "gray for a color model": (
         save(filled(32, 32, 255)),
-        ["made RGB"],
+        ["converted to RGB"],
         blocks((255, 255, 255)),
         0,
     ),
-    "color for a color model": (save(blocks(BLUE)), ["used as it is"], blocks(BLUE), 0),
+    "color for a color model": (save(blocks(BLUE)), ["used as is"], blocks(BLUE), 0),
 }
 
 
@@ -206,16 +206,16 @@ def test_odd_pictures(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("image", "invert", "done", "expected"),
     [
-        (LIGHT, True, ["inverted: as told"], 255 - LIGHT),
-        (LIGHT, False, ["used as it is"], LIGHT),
+        (LIGHT, True, ["inverted: as requested"], 255 - LIGHT),
+        (LIGHT, False, ["used as is"], LIGHT),
         (filled(9, 9, 250), False, [PADDED.format("9x9")], filled(28, 28, 250)),
         (
             filled(9, 9, 250),
             True,
-            [PADDED.format("9x9"), "inverted: as told", "background made black"],
+            [PADDED.format("9x9"), "inverted: as requested", "background set to black"],
             BLACK,
         ),
-        (blocks(RED), True, ["inverted: as told"], blocks((0, 255, 255))),
+        (blocks(RED), True, ["inverted: as requested"], blocks((0, 255, 255))),
     ],
 )
 def test_inverting_as_told(

@@ -1,4 +1,4 @@
-"""A third framework is a folder, its pins, a model and a block: nothing else is edited."""
+"""A third framework takes a folder, its pins, a model and a block; nothing else is edited."""
 
 import json
 import re
@@ -124,7 +124,7 @@ def test_its_parameters_are_checked_by_its_signatures(fresh: Path) -> None:
     for params, said in (
         ({"shrinkage": 1.0, "digits": 6}, r"params\.shrinkage is 1\.0: .*less than 1"),
         ({"shrinkage": 0.1}, r"params\.digits: Field required"),
-        ({"shrinkage": 0.1, "digits": 6, "c": 1}, "has no c; it has shrinkage, digits"),
+        ({"shrinkage": 0.1, "digits": 6, "c": 1}, "unknown key c; choose from shrinkage, digits"),
     ):
         add_framework(fresh, **params)
         check = ["python", "-m", "stages.check", "params.yaml", "x.txt"]

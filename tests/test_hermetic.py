@@ -1,4 +1,4 @@
-"""Each stage reads what it declares in dvc.yaml, and nothing else; and it reads all of that."""
+"""Each stage reads everything that it declares in dvc.yaml, and nothing else."""
 
 import json
 import shutil
@@ -43,7 +43,7 @@ NOT_READ = {
 
 @dataclass
 class Declared:
-    """What dvc.yaml says of one stage."""
+    """The declarations of one stage in dvc.yaml."""
 
     command: str
     files: list[str] = field(default_factory=list)
@@ -180,7 +180,7 @@ def test_a_stage_reads_every_file_of_the_folders_of_code_that_it_declares(
 
 
 def run_without(trained: Path, folder: Path, stage: Declared, without: str) -> list[str] | None:
-    """Runs a stage without one thing that it declares: what it wrote and failed, or None."""
+    """Runs a stage without one thing that it declares: the outputs of a failed run, or None."""
     folder.mkdir()
     lay_out(trained, folder, stage, without)
     result = run("sh", "-c", f"PATH={BIN}:$PATH; {stage.command}", cwd=folder, status=None)

@@ -1,4 +1,4 @@
-"""The metrics against scikit-learn's, and against values worked out by hand."""
+"""The metrics agree with scikit-learn's and with values computed by hand."""
 
 from typing import Any
 

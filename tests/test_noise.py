@@ -1,4 +1,4 @@
-"""The spread over seeds, measured by DVC's own queue."""
+"""The spread over seeds, measured with DVC's own queue."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ def test_paired_by_seed_by_hand() -> None:
     p = 2 * t.sf(2 * 3**0.5, df=2)
     half = t.ppf(0.975, df=2) * 0.01 / 3**0.5
     assert f"difference +0.0200 (95% interval {0.02 - half:+.4f} to {0.02 + half:+.4f})" in said
-    assert said.endswith(f"p {p:.4f}: no real change")
+    assert said.endswith(f"p {p:.4f}: no significant change")
     assert compare([0.5, 0.6, 0.7], [0.61, 0.70, 0.81]).endswith(": better")
     assert compare([0.61, 0.70, 0.81], [0.5, 0.6, 0.7]).endswith(": worse")
     assert compare([0.5, 0.5], [0.5, 0.5]) == "The difference is +0.0000 with every seed."
@@ -35,24 +35,27 @@ def test_two_recipes_are_compared_and_the_spread_is_quoted(revisions: Path, tmp_
     assert [row[0] for row in rows] == ["100", "101"]
     scores = json.loads((project / f"metrics/{RUN}.json").read_text())
     assert rows[0][1:] == ["0.2000", f"{scores['accuracy']:.4f}"]
-    assert "the workspace: accuracy 0." in said
+    assert "the workspace: mean accuracy 0." in said
     assert "Paired by seed: difference +0." in said
     names = run("dvc", "exp", "list", "--name-only", cwd=project).stdout
     assert {f"noise-{RUN}-seed100", f"noise-{RUN}-seed101"} <= set(names.split())
     assert run("git", "status", "--porcelain", cwd=project).stdout == "?? docs/\n"
 
     report = run("python", "-m", "tools.review", "after", cwd=project).stdout
-    assert f"Seed noise of `{RUN}`: accuracy 0." in report
+    assert f"Seed noise of `{RUN}`: mean accuracy 0." in report
     assert "over 2 seeds" in report
-    assert "measured with the recipe after." in report
+    assert "measured with the recipe after the change." in report
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nothing"], "noise: error: the workspace has no run nothing; it has fashion_mnist-tree,"),
+        (
+            ["nothing"],
+            "noise: error: the workspace has no run nothing; choose one of fashion_mnist-tree,",
+        ),
         ([RUN, "--seeds", "1"], "Invalid value for '--seeds'"),
-        ([RUN, "--base", "nowhere"], "nowhere is no revision"),
+        ([RUN, "--base", "nowhere"], "nowhere: no such revision"),
     ],
 )
 def test_wrong_use(revisions: Path, arguments: list[str], message: str) -> None:

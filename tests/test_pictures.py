@@ -1,4 +1,4 @@
-"""The pictures: which there are, that they show something, and that what they show is right."""
+"""The pictures exist, show something, and show the right values."""
 
 import re
 from dataclasses import fields
@@ -60,7 +60,7 @@ def test_the_pictures_of_all_runs_show_something(trained: Path) -> None:
 
 
 def assert_not_blank(path: Path) -> None:
-    """Something stands in every quarter of the picture's height and width, at a size to read."""
+    """Every quarter of the picture's height and width shows something, at a readable size."""
     pixels = matplotlib.image.imread(path)[..., :3]
     height, width = pixels.shape[:2]
     assert width >= 500, f"{path}: {width} pixels wide"
@@ -92,7 +92,7 @@ def test_a_value_of_a_map_by_hand(trained: Path, name: str) -> None:
     model = onnx.load(path)
     convolution = find_convolution(model)
     assert convolution is not None
-    maps = compute_maps(model, convolution, taken, threads=1)
+    maps = compute_maps(model, convolution, taken)
     filters, channels, height, width = convolution.weights.shape
     assert (filters, channels) == (4, image.shape[-1])
     # `valid` padding starts a map at the image's first pixel; `same` of a 3 x 3 filter one before.

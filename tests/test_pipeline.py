@@ -1,4 +1,4 @@
-"""The whole pipeline: what it leaves behind, how often, and on how many cores."""
+"""The whole pipeline: its outputs, on reruns and on one core or several."""
 
 import csv
 import json
@@ -97,7 +97,7 @@ def test_killed_in_every_kind_of_stage_it_ends_with_the_same_bytes_on_one_core(
 
 
 def kill_while_writing(project: Path, stage: str, out: Path) -> None:
-    """Starts `dvc repro` up to a stage and kills all its processes once it writes `out`."""
+    """Starts `dvc repro` up to a stage and kills all its processes when it writes `out`."""
     partial = out.with_name(f".{out.name}.partial")
     process = subprocess.Popen(
         [BIN / "dvc", "repro", "-q", stage],

@@ -1,4 +1,4 @@
-"""`make predict`: the pipeline's own prediction of a test image, a line for each wrong file."""
+"""`make predict` gives the pipeline's prediction for a test image, and one line per bad file."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ from tools import predict
 from tools.prediction.fit_picture import read_picture
 
 MODEL = "data/models/fashion_mnist-mlp.onnx"
-REMEDY = "save it anew, say as PNG, or leave it out"
+REMEDY = "re-save it, e.g. as PNG, or leave it out"
 
 
 def cut(written: Callable[[Path], Path], share: float) -> Callable[[Path], Path]:
@@ -63,9 +63,9 @@ def save_bomb(folder: Path) -> Path:
 
 
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
-NO_PICTURE = f"not a picture, or of no format Pillow reads; {REMEDY}"
+NO_PICTURE = f"not a picture in a format Pillow reads; {REMEDY}"
 NAN = np.where(OBJECT, LIGHT, np.nan).astype(np.float32)
-USABLE = "where 0 to 1 or 255 or 65535 is usable"
+USABLE = "usable: 0 to 1 or 255 or 65535"
 # How a file is made, and what is said of it after its path.
 WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty file": (text("a.png", ""), NO_PICTURE),
@@ -80,24 +80,30 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "truncated BMP": (cut(save(NOISE, "a.bmp"), 0.7), "not a usable picture (image file is trunc"),
     "truncated TIFF": (cut(save(NOISE, "a.tif"), 0.7), "not a usable picture ("),
     "TIFF cut short": (cut(save(NOISE, "a.tif"), 0.001), NO_PICTURE),
-    "NaN": (save(NAN, "a.tif"), f"not a usable picture (pixels of nan to nan, {USABLE}); {REMEDY}"),
+    "NaN": (
+        save(NAN, "a.tif"),
+        f"not a usable picture (pixels from nan to nan; {USABLE}); {REMEDY}",
+    ),
     "negative": (
         save(-1 - LIGHT.astype(np.float32), "a.tif"),
-        f"not a usable picture (pixels of -256 to -1, {USABLE}); {REMEDY}",
+        f"not a usable picture (pixels from -256 to -1; {USABLE}); {REMEDY}",
     ),
     "beyond white": (
         save(LIGHT.astype(np.int32) * 1000, "a.tif"),
-        "not a usable picture (pixels of 0 to 255000, where 0 to 255 or 65535 is usable)",
+        "not a usable picture (pixels from 0 to 255000; usable: 0 to 255 or 65535)",
     ),
     "bomb": (save_bomb, "too large (Image size (100000000 pixels) exceeds limit of 89478485"),
-    "missing": (lambda folder: folder / "a.png", "No such file or directory; look at its name"),
-    "dangling link": (link_to("nothing.png"), "No such file or directory; look at its name"),
-    "link to itself": (link_to("link.png"), "Too many levels of symbolic links; look at"),
-    "long name": (lambda folder: folder / ("a" * 300), "File name too long; look at its name"),
-    "below a file": (lambda folder: text("a", "")(folder) / "b.png", "Not a directory; look at"),
-    "pipe": (make_pipe, "not a file; name a picture or a folder of them"),
+    "missing": (lambda folder: folder / "a.png", "No such file or directory; check its name"),
+    "dangling link": (link_to("nothing.png"), "No such file or directory; check its name"),
+    "link to itself": (link_to("link.png"), "Too many levels of symbolic links; check"),
+    "long name": (lambda folder: folder / ("a" * 300), "File name too long; check its name"),
+    "below a file": (lambda folder: text("a", "")(folder) / "b.png", "Not a directory; check"),
+    "pipe": (make_pipe, "not a file; name a picture or a folder of pictures"),
     "folder without pictures": (make_folder, "no pictures in this folder; name its subfolders: "),
-    "empty folder": (make_empty_folder, "no pictures in this folder; name one that has some"),
+    "empty folder": (
+        make_empty_folder,
+        "no pictures in this folder; name one with pictures",
+    ),
     "name that is not UTF-8": (
         lambda folder: text(os.fsdecode(b"\xff.png"), "")(folder),
         NO_PICTURE,
@@ -107,13 +113,13 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 @pytest.fixture(scope="module")
 def of_wrong(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What one call says of all wrong files, with a right one between them, by name."""
+    """The output of one call for all bad files and a valid one, by name."""
     paths = {}
     for index, (name, (make, _)) in enumerate([*WRONG.items(), ("right", (save(LIGHT), ""))]):
         folder = tmp_path_factory.mktemp(f"wrong{index}")
         paths[name] = make(folder)
     command = ["python", "-m", "tools.predict", MODEL, "--json"]
-    # The right one stands first and last.
+    # The valid one is first and last.
     result = run(*command, paths["right"], *paths.values(), cwd=trained, status=1)
     assert "Traceback" not in result.stderr
     first, *others = json.loads(result.stdout)
@@ -149,7 +155,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         if superuser:
             os.seteuid(0)
     assert predict.explain(path, PermissionError(13, "Permission denied")) == (
-        f"{path}: Permission denied; look at its name and permissions"
+        f"{path}: Permission denied; check its name and permissions"
     )
 
 
@@ -170,7 +176,7 @@ def test_a_test_image_gets_the_prediction_of_the_pipeline(
         predicted = [row["predicted"] for row in csv.DictReader(file)]
     assert len(predicted) == len(images) == 150
     assert [result["top"][0]["class"] for result in results] == predicted
-    assert {tuple(result["done"]) for result in results} == {("used as it is",)}
+    assert {tuple(result["done"]) for result in results} == {("used as is",)}
     probabilities = np.load(trained / "data" / "probabilities" / f"{name}.npy")
     if name == "fashion_mnist-svc":
         assert probabilities.shape == (150, 0)
@@ -222,8 +228,11 @@ def test_statistics_of_the_training_images_come_from_the_model(
         ({"classes": None}, "not a model of this pipeline: the model's metadata lack classes"),
         ({"layout": "square"}, "not a model of this pipeline: layout 'square' is unknown"),
         ({"image_shape": [28, 28]}, "not a model of this pipeline: not enough values"),
-        ({"image_shape": [32, 32, 3]}, "say images of [32, 32, 3], layout flat, but it takes [784"),
-        ({"image_shape": [14, 28, 2]}, "say images of [14, 28, 2], layout flat"),
+        (
+            {"image_shape": [32, 32, 3]},
+            "gives images of [32, 32, 3], layout flat, but its input is [784",
+        ),
+        ({"image_shape": [14, 28, 2]}, "gives images of [14, 28, 2], layout flat"),
     ],
 )
 def test_metadata_that_are_not_of_this_pipeline(
@@ -261,7 +270,7 @@ def test_make_predict_prints_text(project: Path, tmp_path: Path) -> None:
     (folder / "subfolder").mkdir()
     result = run("make", "predict", f"MODEL={MODEL}", f"IMAGE='{folder}'", cwd=project, status=2)
     line, *rows = result.stdout.splitlines()
-    assert line == f"{folder}/b.png: used as it is"
+    assert line == f"{folder}/b.png: used as is"
     assert len(rows) == 3
     assert all(0 <= float(row.split()[-1]) <= 1 for row in rows)
     assert result.stderr.startswith(f"predict: error: {folder}/a.png: {NO_PICTURE}\nmake: ")
@@ -269,10 +278,10 @@ def test_make_predict_prints_text(project: Path, tmp_path: Path) -> None:
     shutil.copy(folder / "b.png", project)
     svc = ["MODEL=data/models/fashion_mnist-svc.onnx", "IMAGE=b.png"]
     result = run("make", "predict", *svc, "INVERT=yes", cwd=project)
-    assert result.stdout.startswith("b.png: inverted: as told\n  ")
+    assert result.stdout.startswith("b.png: inverted: as requested\n  ")
     assert result.stdout.endswith("  no probability\n")
     (told,) = json.loads(run("make", "predict", *svc, "INVERT=no", "JSON=1", cwd=project).stdout)
-    assert (told["image"], told["done"]) == ("b.png", ["used as it is"])
+    assert (told["image"], told["done"]) == ("b.png", ["used as is"])
 
 
 @pytest.mark.parametrize(
@@ -280,11 +289,11 @@ def test_make_predict_prints_text(project: Path, tmp_path: Path) -> None:
     [
         (
             "none.onnx",
-            "none.onnx: no such model; MODEL is a file, here data/models/cifar10-cnn.onnx",
+            "none.onnx: no such model file; choose one of data/models/cifar10-cnn.onnx",
         ),
         (
             "data/models",
-            "data/models: no such model; MODEL is a file, here data/models/cifar10-cnn",
+            "data/models: no such model file; choose one of data/models/cifar10-cnn",
         ),
         ("params.yaml", "params.yaml: not an ONNX model"),
     ],

@@ -1,4 +1,4 @@
-"""What the profile says of a model, and in which units."""
+"""The fields of a profile and their units."""
 
 import json
 import time

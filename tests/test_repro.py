@@ -1,4 +1,4 @@
-"""Stages side by side, on graphs made for it: real DVC, and commands of the shell."""
+"""Stages run in parallel on small graphs of shell commands, with real DVC."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ MEET += "[ -e {other}.here ]"
 
 
 def stage(name: str, *upstream: str, first: str = "true", **more: Any) -> dict[str, Any]:
-    """A stage that writes NAME.txt from those of its upstream, after the command `first`."""
+    """A stage that writes NAME.txt from the files of its upstream stages, after `first`."""
     files = [f"{before}.txt" for before in upstream]
     text = f"cat {' '.join(['source.txt', *files])} > {name}.txt; echo {name} >> {name}.txt"
     return {
@@ -41,7 +41,7 @@ DIAMOND = {
 
 
 def make(folder: Path, stages: dict[str, Any]) -> Path:
-    """A repository of these stages."""
+    """A repository with these stages."""
     for name in ("stages", "tools"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(ROOT / "pyproject.toml", folder / "pyproject.toml")
@@ -54,7 +54,7 @@ def make(folder: Path, stages: dict[str, Any]) -> Path:
 
 
 def side_by_side(project: Path, jobs: int = 2, status: int = 0) -> dict[str, str]:
-    """Runs the stages and returns the state of each that was named."""
+    """Runs the stages and returns the state of each stage in the output."""
     command = ["python", "-m", "tools.repro", "--jobs", str(jobs)]
     said = run(*command, cwd=project, status=status).stdout
     found = re.findall(r"^(\w+) +(ran|from the cache|failed|not run|interrupted)\b", said, re.M)
@@ -62,7 +62,7 @@ def side_by_side(project: Path, jobs: int = 2, status: int = 0) -> dict[str, str
 
 
 def serial_lock(folder: Path, stages: dict[str, Any]) -> str:
-    """What stands in dvc.lock after `dvc repro`, of stages that wait for no other."""
+    """The content of dvc.lock after `dvc repro`, for stages that wait for no other."""
     alone = make(folder, stages)
     for name in stages:
         (alone / f"{name}.here").touch()
@@ -105,7 +105,7 @@ def test_after_a_failure_the_others_finish_and_the_next_call_goes_on(tmp_path: P
     assert re.search(r"^after_bad +not run", said, re.M)
     assert re.search(r"^after_good +ran", said, re.M)
     assert "    what went wrong\n" in said
-    assert "all of it: logs/bad.log" in said
+    assert "full log: logs/bad.log" in said
     assert "5 stages: 3 ran, 1 failed, 1 not run" in re.sub(
         r"(\d failed), ", r"\1, ", sort_counts(said)
     )
@@ -115,7 +115,7 @@ def test_after_a_failure_the_others_finish_and_the_next_call_goes_on(tmp_path: P
 
 
 def sort_counts(said: str) -> str:
-    """The last line of the output, its counts in the order of the alphabet of their words."""
+    """The last line of the output, with its counts in a fixed order."""
     head, _, counts = said.splitlines()[-1].partition(": ")
     order = ["ran", "failed", "not run"]
     return f"{head}: " + ", ".join(

@@ -1,4 +1,4 @@
-"""What `make repro` says of the hashes at its end, and what `make setup` does."""
+"""What `make repro` says about hashes at its end, and what `make setup` does."""
 
 import copy
 import os
@@ -48,7 +48,7 @@ def test_other_hashes_from_the_same_inputs_name_the_first_stage() -> None:
     assert "from the same inputs: train." in said
     assert "Another kind of processor" in said
     assert f"are from a processor; this is {name_processor()}." in said
-    assert "there is nothing to do. To work on here from these results, commit" in said
+    assert "there is nothing to do. To continue from these results, commit" in said
     assert "follow" in said
     assert "evaluate" not in said
 

@@ -1,4 +1,4 @@
-"""Real revisions of a toy pipeline, compared: reports as in tests/golden, and exit codes.
+"""Comparisons of real revisions of a toy pipeline: reports as in tests/golden, and exit codes.
 
 After an intended change of the report: `pytest tests/test_review.py --update-golden`.
 """
@@ -21,8 +21,8 @@ def review(project: Path, *arguments: str, status: int = 0) -> str:
 @pytest.mark.parametrize(
     ("base", "head", "status"),
     [
-        ("before", "after", 3),  # a real loss, no change, a run added, a run removed
-        ("after", "before", 0),  # a real gain
+        ("before", "after", 3),  # a significant loss, no change, a run added, a run removed
+        ("after", "before", 0),  # a significant gain
         ("after", "renamed", 0),  # a class renamed
         ("renamed", "other_images", 0),  # a changed test set
     ],
@@ -77,14 +77,14 @@ def test_the_workspace_its_tolerance_and_an_experiment(revisions: Path, tmp_path
     report = review(project, "before")
     assert report.startswith("**Worse**")
     assert "Compared: the workspace with before (" in report
-    assert "`dvc repro` has not run since an edit of what check read" in report
+    assert "`dvc repro` has not run since the inputs of check changed" in report
     run("dvc", "repro", cwd=project)
     assert "has not run" not in review(project, "before")
 
     tolerance["macro_f1"] = 0.0
     edit(project, review={"tolerance": tolerance})
     report = review(project, "before", status=3)
-    assert "fashion_mnist-tree: macro_f1 got really worse" in report
+    assert "fashion_mnist-tree: macro_f1 got significantly worse" in report
     run("dvc", "exp", "run", "-n", "an-experiment", "check", cwd=project)
     run("git", "checkout", "-qf", "before", cwd=project)
     assert review(project, "before", "an-experiment", status=3).startswith("**Worse**")
@@ -103,7 +103,7 @@ def test_probabilities_that_are_nowhere(revisions: Path, tmp_path: Path) -> None
     assert "| log_loss " not in report
     assert (
         "not comparable: before: data/probabilities/fashion_mnist-tree.npy is not in DVC's cache; "
-        "`dvc fetch` gets it"
+        "run `dvc fetch` to get it"
     ) in re.sub(r" \([0-9a-f]{7}\)", "", report)
 
 
@@ -119,8 +119,11 @@ def test_pictures_are_linked_where_a_server_shows_them(revisions: Path, tmp_path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "review: error: nowhere is no revision of this repository: say a branch"),
-        (["before", "nowhere"], "nowhere is no revision"),
+        (
+            ["nowhere"],
+            "review: error: nowhere: no such revision in this repository; choose a branch",
+        ),
+        (["before", "nowhere"], "nowhere: no such revision"),
         ([], "Missing argument"),
     ],
 )
@@ -132,4 +135,4 @@ def test_wrong_use_exits_with_2(revisions: Path, arguments: list[str], message: 
 
 def test_a_revision_without_results(untrained: Path) -> None:
     result = run("python", "-m", "tools.review", "main", cwd=untrained, status=2)
-    assert "has no dvc.lock: say a revision where `dvc repro` ran" in result.stderr
+    assert "has no dvc.lock; choose a revision where `dvc repro` has run" in result.stderr

@@ -1,4 +1,4 @@
-"""The embedded sample is the one that `tools/sample.py` makes."""
+"""The embedded sample is what `tools/sample.py` writes."""
 
 import hashlib
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 from stages.sources import sheet
-from tools.sample import IMAGES_A_CLASS, write_sheet
+from tools.sample import IMAGES_PER_CLASS, write_sheet
 
 SHA256 = {
     "cifar10/test_images.png": "4024e4450d310d31cc1aad684c5885ed5cd55e87713ab8d8c1379c591813b838",
@@ -40,11 +40,11 @@ def test_the_files_are_as_made() -> None:
     assert found == SHA256
 
 
-@pytest.mark.parametrize("dataset", IMAGES_A_CLASS)
+@pytest.mark.parametrize("dataset", IMAGES_PER_CLASS)
 def test_the_same_images_are_written_as_the_same_bytes(tmp_path: Path, dataset: str) -> None:
-    for split, images_a_class in IMAGES_A_CLASS[dataset].items():
+    for split, images_per_class in IMAGES_PER_CLASS[dataset].items():
         images, labels = sheet.read(SAMPLE / dataset, split, [])
-        assert np.bincount(labels).tolist() == [images_a_class] * 10
+        assert np.bincount(labels).tolist() == [images_per_class] * 10
         write_sheet(tmp_path, split, images, labels)
         for name in (f"{split}_images.png", f"{split}_labels.txt"):
             assert (tmp_path / name).read_bytes() == (SAMPLE / dataset / name).read_bytes()

@@ -1,4 +1,4 @@
-"""What one clone has trained, another gets from a remote: a directory, and a real SSH server."""
+"""A clone gets what another trained from a remote: a directory, and a real SSH server."""
 
 import getpass
 import hashlib
@@ -40,7 +40,7 @@ Host storage-server
 
 @pytest.fixture
 def ssh_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A folder behind an SSH server of its own, whose name and key stand in `~/.ssh/config`."""
+    """A folder behind its own SSH server, whose name and key are in `~/.ssh/config`."""
     if SSHD is None:
         pytest.skip("sshd is not installed (Debian: apt-get install openssh-server)")
     if os.getuid() == 0:
@@ -106,7 +106,7 @@ def push_and_reproduce_in_a_clone(project: Path, url: str) -> None:
 
 
 def pushed(storage: Path, path: Path) -> bool:
-    """Whether a remote holds the content of a file."""
+    """Whether a remote contains a file."""
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
     return (storage / "files" / "md5" / md5[:2] / md5[2:]).exists()
 
@@ -116,7 +116,7 @@ TIMED = ("metrics/profile/", "plots/tradeoff.png", "plots/README.md")
 
 
 def assert_the_same_bytes(clone: Path, project: Path, but: tuple[str, ...] = ()) -> None:
-    """Compares dvc.lock, and every file that DVC or git keeps under the folders of results."""
+    """Compares dvc.lock and every file in the folders of results."""
     locks = [(without_times if but else read_lock)(folder) for folder in (clone, project)]
     assert locks[0] == locks[1]
     for folder in ("data", "metrics", "plots"):

@@ -1,4 +1,4 @@
-"""The statistics of a review against values worked out by hand, published, and of statsmodels."""
+"""The statistics of a review agree with hand calculations, published values and statsmodels."""
 
 from itertools import product
 
@@ -70,7 +70,7 @@ LABELS = np.repeat(np.arange(4), 50)
 
 
 def answers(sure: float, wrong: int) -> Answers:
-    """A model that is `sure` of all it says, and of which the first `wrong` answers are wrong."""
+    """A model with confidence `sure` throughout, whose first `wrong` predictions are wrong."""
     predicted = LABELS.copy()
     predicted[:wrong] = (predicted[:wrong] + 1) % 4
     probabilities = np.full((len(LABELS), 4), (1 - sure) / 3, dtype=np.float32)

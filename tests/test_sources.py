@@ -1,4 +1,4 @@
-"""Reading what people bring: CSV, folders of pictures, IDX."""
+"""Reads the data formats of users: CSV, folders of pictures, IDX."""
 
 import gzip
 from collections.abc import Callable
@@ -104,7 +104,7 @@ WRONG_CSV: dict[str, tuple[Callable[[Path], None], str]] = {
     "above 255": (put(IMAGES_CSV, 5, "256"), r"train_images.csv: line 5, column 1: '256'"),
     "below 0": (put(IMAGES_CSV, 5, "-1"), r"train_images.csv: line 5, column 1: '-1'"),
     "fraction": (put(IMAGES_CSV, 5, "1.5"), r"train_images.csv: line 5, column 1: '1.5'"),
-    "not square": (drop_columns, r"train_images.csv: line 1: 15 numbers are no square image"),
+    "not square": (drop_columns, r"train_images.csv: line 1: 15 numbers are not a square image"),
     "fractional label": (put(LABELS_CSV, 2, "1.5"), r"train_labels.csv: line 2: '1.5' is not a"),
     "unknown class": (put(LABELS_CSV, 6, "3"), r"train_labels.csv: line 6: '3' is not a class"),
     "label no number": (put(LABELS_CSV, 1, "nan"), r"train_labels.csv: line 1: 'nan' is not a"),
@@ -170,7 +170,7 @@ def test_wrong_pictures(tmp_path: Path) -> None:
         pictures.read(tmp_path, "train", CLASSES)
     content = (tmp_path / "train" / "c" / "5.png").read_bytes()
     (tmp_path / "train" / "c" / "9.png").write_bytes(content[:-30])
-    with pytest.raises(InputError, match=r"c/9.png: not a whole picture"):
+    with pytest.raises(InputError, match=r"c/9.png: not a valid picture"):
         pictures.read(tmp_path, "train", CLASSES)
     (tmp_path / "train" / "c" / "9.png").write_text("text")
     with pytest.raises(InputError, match=r"c/9.png: not a picture"):

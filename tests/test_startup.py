@@ -1,4 +1,4 @@
-"""What is imported: the heavy libraries only where a model of theirs is trained."""
+"""Heavy libraries are imported only to train a model of theirs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The graph of a support vector classifier, on every test image of the sample."""
+"""The ONNX graph of an SVC agrees with scikit-learn on every test image of the sample."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from stages.frameworks.sklearn.convert import convert
 from stages.model_file.classifier import classify, open_classifier
 from stages.model_file.export import to_contract
 
-TRAIN = prepare("fashion_mnist", "flat", "train", images_a_class=60)
-TEST = prepare("fashion_mnist", "flat", "test", images_a_class=200)[0]
+TRAIN = prepare("fashion_mnist", "flat", "train", images_per_class=60)
+TEST = prepare("fashion_mnist", "flat", "test", images_per_class=200)[0]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])

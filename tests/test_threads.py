@@ -1,4 +1,4 @@
-"""Training computes with as many threads as the parameter `threads` says, read from the process."""
+"""Training uses as many threads as the parameter `threads`, as read from the process."""
 
 import json
 import subprocess
@@ -50,7 +50,7 @@ def test_as_many_threads_work_as_the_parameter_says(tmp_path: Path, name: str, p
     for split in ("train", "validation"):
         write_split(
             tmp_path / "arrays" / split,
-            *prepare("fashion_mnist", layout, split="train", images_a_class=500),
+            *prepare("fashion_mnist", layout, split="train", images_per_class=500),
         )
     about = {"classes": [str(label) for label in range(10)]}
     (tmp_path / "arrays" / "about.json").write_text(json.dumps(about))
@@ -62,7 +62,7 @@ def test_as_many_threads_work_as_the_parameter_says(tmp_path: Path, name: str, p
 
 
 def count_busy(folder: Path, name: str, threads: int) -> int:
-    """Trains a run in a process of its own and counts the threads beside its first that worked."""
+    """Trains a run in its own process and counts the busy threads, apart from its first."""
     parameters = {"seed": 1, "threads": threads, "models": {name: RUNS[name]}}
     (folder / "params.yaml").write_text(yaml.safe_dump(parameters))
     command = ["-m", "stages.train", name, "arrays", "model.onnx", "curve.csv"]

@@ -1,4 +1,4 @@
-"""Whether the committed accuracies come out again."""
+"""The check that the committed accuracies are reproduced."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ MODEL = "data/models/fashion_mnist-svc.onnx"
 
 
 def forget_model(project: Path) -> bytes:
-    """Takes a model out of the workspace and the cache, and returns what it was."""
+    """Removes a model from the workspace and the cache, and returns its content."""
     model = (project / MODEL).read_bytes()
     (out, _) = read_lock(project)["train@fashion_mnist-svc"]["outs"]
     md5 = out["md5"]
@@ -31,7 +31,7 @@ def test_what_the_remote_has_is_pulled_instead_of_computed(project: Path, tmp_pa
 def test_without_a_remote_what_the_cache_lacks_is_computed(project: Path) -> None:
     model = forget_model(project)
     said = run("python", "-m", "tools.ci.verify_accuracies", cwd=project)
-    assert "not all can be pulled" in said.stderr
+    assert "not everything can be pulled" in said.stderr
     assert "Running stage 'train@fashion_mnist-svc'" in said.stderr
     assert (project / MODEL).read_bytes() == model
     assert said.stdout == ""

@@ -1,4 +1,4 @@
-"""The workflows on GitHub: what they may do, and that actionlint finds no mistake in them."""
+"""The workflows on GitHub: their permissions, and that actionlint finds no mistake."""
 
 import json
 import re

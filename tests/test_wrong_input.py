@@ -1,4 +1,4 @@
-"""Wrong input: one clear line, an exit code, nothing half-written."""
+"""Invalid input gives one clear line and an exit code, and leaves nothing half-written."""
 
 import copy
 import shutil
@@ -31,8 +31,8 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
         "sed",
         1,
         [
-            "params.yaml: has no sed; it has seed, threads, data, audit, normalize, profile, plot, "
-            "review, models"
+            "params.yaml: unknown key sed; choose from seed, threads, data, audit, normalize, "
+            "profile, plot, review, models"
         ],
     ),
     ("seed", ..., ["seed: Field required"]),
@@ -45,14 +45,22 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
     ("normalize.method", "minmax", ["normalize.method is 'minmax'", "'unit' or 'standardize'"]),
     ("data.cifar10.validation_fraction", 1, ["validation_fraction is 1", "less than 1"]),
     ("data.cifar10.classes", ["a", "a"], ["data.cifar10.classes", "twice"]),
-    ("data.cifar10.pth", "x", ["data.cifar10: has no pth; it has path, validation_fraction"]),
+    (
+        "data.cifar10.pth",
+        "x",
+        ["data.cifar10: unknown key pth; choose from path, validation_fraction"],
+    ),
     ("data.my.data", {}, ["data.my"]),
     ("models.cifar10-cnn.dataset", "cifar", ["is 'cifar'", "cifar10, fashion_mnist"]),
     ("models.cifar10-cnn.layout", "square", ["is 'square'", "choose from flat, image"]),
     ("models.cifar10-cnn.framework", "none", ["is 'none'", f"choose from {FRAMEWORKS}"]),
     ("models.cifar10-cnn.model", "none", ["is 'none'", f"choose from {MODELS}"]),
     ("models.cifar10-cnn.model", "estimator", ["keras does not go with model estimator"]),
-    ("models.cifar10-cnn.params.epoch", 1, ["has no epoch; it has", "epochs", "learning_rate"]),
+    (
+        "models.cifar10-cnn.params.epoch",
+        1,
+        ["unknown key epoch; choose from", "epochs", "learning_rate"],
+    ),
     ("models.cifar10-cnn.params.epochs", 0, ["params.epochs is 0", "greater than 0"]),
     ("models.cifar10-cnn.params.epochs", 1.5, ["params.epochs is 1.5", "valid integer"]),
     ("models.cifar10-cnn.params.filters", [16, 0], ["params.filters.1 is 0", "greater than 0"]),
@@ -65,9 +73,13 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
     ("models.fashion_mnist-svc.params.C", -1.0, ["'C' parameter of SVC", "Got -1.0"]),
     ("models.fashion_mnist-svc.params.random_state", 1, ["random_state is the parameter `seed`"]),
     ("models.fashion_mnist-svc.params.estimator", "sklearn.svm.SVX", ["sklearn.svm.SVX"]),
-    ("models.fashion_mnist-svc.params.estimator", 5, ["say one such as sklearn.svm.SVC"]),
+    (
+        "models.fashion_mnist-svc.params.estimator",
+        5,
+        ["expected an import path, e.g. sklearn.svm.SVC"],
+    ),
     ("models.cifar10-cnn.params.learning_rate", float("inf"), ["learning_rate is inf"]),
-    ("models.fashion_mnist-svc.params.estimator", "os.system", ["not of scikit-learn"]),
+    ("models.fashion_mnist-svc.params.estimator", "os.system", ["not from scikit-learn"]),
     ("models.fashion_mnist-svc.params.estimator", "sklearn.svm.SVR", ["SVR", "classifier"]),
 ]
 
@@ -150,8 +162,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "no data set": (drop("train_images.png"), ["no data set of a known format"]),
     "missing images": (drop("test_images.png"), ["test_images.png: missing"]),
     "missing labels": (drop("train_labels.txt"), ["train_labels.txt: missing"]),
-    "truncated": (cut("train_images.png"), ["train_images.png: not a whole PNG file"]),
-    "not a picture": (overwrite, ["train_images.png: not a whole PNG file"]),
+    "truncated": (cut("train_images.png"), ["train_images.png: not a valid PNG file"]),
+    "not a picture": (overwrite, ["train_images.png: not a valid PNG file"]),
     "another size": (resize, ["train_images.png: 1400x84 pixels", "do not fit 400 labels"]),
     "more labels": (write_labels(lambda lines: [*lines, "1"]), ["do not fit 401 labels"]),
     "fewer labels": (write_labels(lambda lines: lines[:250]), ["do not fit 250 labels"]),
@@ -214,7 +226,7 @@ def test_arrays_that_do_not_fit(tmp_path: Path) -> None:
         read_split(tmp_path / "nan")
     content = (tmp_path / "nan" / "images.npy").read_bytes()
     (tmp_path / "nan" / "images.npy").write_bytes(content[:-8])
-    with pytest.raises(InputError, match=r"nan/images.npy: not a whole array file"):
+    with pytest.raises(InputError, match=r"nan/images.npy: not a valid array file"):
         read_split(tmp_path / "nan")
     (tmp_path / "nan" / "images.npy").unlink()
     with pytest.raises(InputError, match=r"nan/images.npy: missing; run `dvc repro`"):

@@ -1,11 +1,11 @@
-"""Fails where dvc.yaml does not declare just the code that a stage imports; runs nothing.
+"""Fails if dvc.yaml does not declare exactly the code that each stage imports; runs no stage.
 
 .venv/bin/python -m tools.check_dependencies
 
-Follows the imports of each stage from its source. A module that is found by its name while a stage
-runs is named there by a string, such as f"stages.models.{name}": given to `import_module` it is
-followed like an import, anywhere else it is a file that is read as text. Which of the files a
-wildcard stands for is what the stage declares.
+Follows the imports of each stage from its source. A module that a stage finds by name while it
+runs is in the source as a string, such as f"stages.models.{name}". Given to `import_module`, the
+string is followed like an import; anywhere else it names a file that is read as text. Its wildcard
+matches the files that the stage declares.
 """
 
 import ast
@@ -26,27 +26,29 @@ CODE = "stages/"
 
 
 class Reference(NamedTuple):
-    """A module that a file names: a glob of its path, and whether its own imports count."""
+    """A module that a file names: a glob for its path, and whether its own imports count."""
 
     pattern: str
     followed: bool
 
 
 def main() -> None:
-    """Prints the lines that are missing from the `deps` of each stage, and those that are too many.
+    """Prints the missing and the superfluous lines in the `deps` of each stage.
 
     Raises:
-        InputError: there are any.
+        InputError: there is a missing or a superfluous line.
     """
     wrong = [line for path in PIPELINES for line in check_pipeline(path)]
     if wrong:
         typer.echo("\n".join(wrong))
-        raise InputError("dvc.yaml does not declare the code that its stages import; see above")
+        raise InputError(
+            "dvc.yaml does not declare the code that its stages import; edit `deps` as listed above"
+        )
     typer.echo("dvc.yaml declares the code that its stages import, and no other")
 
 
 def check_pipeline(path: Path) -> list[str]:
-    """What is wrong in one file of stages: a line for each stage, and below it what it is about."""
+    """The errors in one pipeline file: one line per stage and kind of error, then its files."""
     stages = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)["stages"]
     found: dict[str, dict[str, None]] = {}
     for name, stage in stages.items():
@@ -56,7 +58,7 @@ def check_pipeline(path: Path) -> list[str]:
 
 
 def check_stage(name: str, stage: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """What is wrong with the `deps` of one stage, for each framework and model: what, and where."""
+    """The errors in the `deps` of one stage, for each framework and model: kind and path."""
     lines = [dep for dep in stage.get("do", stage)["deps"] if dep.startswith(CODE)]
     for run_block in read_runs():
         filled = {fill(dep, run_block): dep for dep in lines}
@@ -74,26 +76,26 @@ def check_stage(name: str, stage: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def fill(dep: str, run_block: dict[str, str]) -> str:
-    """A line of `deps` for one run."""
+    """A line of `deps` with the framework and model of one run filled in."""
     for key in ("framework", "model"):
         dep = dep.replace(f"${{item.{key}}}", run_block[key])
     return dep
 
 
 def read_runs() -> list[dict[str, str]]:
-    """The runs of params.yaml, one for each framework and model."""
+    """One run of params.yaml for each pair of framework and model."""
     parameters = yaml.load(Path("params.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader)
     runs = parameters["models"].values()
     return list({(block["framework"], block["model"]): block for block in runs}.values())
 
 
 def expand(path: Path) -> Iterator[Path]:
-    """The Python files that a line of `deps` stands for."""
+    """The Python files that a line of `deps` covers."""
     yield from path.rglob("*.py") if path.is_dir() else [path]
 
 
 def follow(start: Path, declared: set[Path]) -> tuple[set[Path], set[str]]:
-    """The files that a stage reads, and the folders of which it chooses files by their name."""
+    """The files that a stage reads, and the folders from which it chooses files by name."""
     read, followed, chosen, waiting = {start}, set[Path](), set[str](), [start]
     while waiting:
         file = waiting.pop()
@@ -104,7 +106,7 @@ def follow(start: Path, declared: set[Path]) -> tuple[set[Path], set[str]]:
             matches = {Path(reference.pattern)}
             if "*" in reference.pattern:
                 chosen.add(reference.pattern.partition("/*")[0])
-                # None is declared: the pattern itself is what the declaration lacks.
+                # If none is declared, the pattern itself is reported as missing.
                 matches = {path for path in declared if path.match(reference.pattern)} or matches
             read |= matches
             if reference.followed:
@@ -114,7 +116,7 @@ def follow(start: Path, declared: set[Path]) -> tuple[set[Path], set[str]]:
 
 @cache
 def find_references(file: Path) -> list[Reference]:
-    """The modules of this project that a file imports, or names in a string."""
+    """The modules of this project that a file imports or names in a string."""
     found: list[Reference] = []
     imported: set[ast.expr] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -138,7 +140,7 @@ def find_references(file: Path) -> list[Reference]:
 
 
 def read_name(node: ast.expr) -> str | None:
-    """The module name that a string or an f-string is, a wildcard for what it fills in."""
+    """The module name in a string or f-string, with * for what is filled in; None if it is none."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         text = node.value
     elif isinstance(node, ast.JoinedStr):
@@ -150,7 +152,7 @@ def read_name(node: ast.expr) -> str | None:
 
 
 def to_path(name: str) -> str:
-    """The path of a module, by its dotted name or by that of something in it."""
+    """The path of a module, from its dotted name or that of something in it."""
     path = Path(*name.split("."))
     if "*" in name or path.with_suffix(".py").exists():
         return str(path.with_suffix(".py"))

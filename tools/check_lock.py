@@ -1,4 +1,4 @@
-"""Fails where dvc.lock is not what `dvc repro` would leave; needs neither data nor cache.
+"""Fails if dvc.lock is not what `dvc repro` would leave; needs neither data nor cache.
 
 .venv/bin/python -m tools.check_lock
 """
@@ -15,7 +15,7 @@ from tools.revisions.stages import read_lock
 
 
 def main() -> None:
-    """Says that dvc.lock is current, or which stages are not in it as they are now.
+    """Says that dvc.lock is current, or which stages would run again.
 
     Raises:
         InputError: a stage would run again, a file is not in git, or DVC cannot read the pipeline.
@@ -24,8 +24,8 @@ def main() -> None:
     dry = attempt(Path.cwd(), "dvc", *command)
     if stale := stale_stages(dry.stdout, dry.stderr):
         raise InputError(
-            f"dvc.lock is not of these files and parameters: {', '.join(stale)} would run again, "
-            "and the stages after; run `dvc repro` and commit dvc.lock, metrics and plots"
+            f"dvc.lock is not current: {', '.join(stale)} would run again, and the stages after; "
+            "run `dvc repro` and commit dvc.lock, metrics and plots"
         )
     if dry.returncode != 0:
         raise InputError(f"dvc {' '.join(command)}: {dry.stderr or dry.stdout}")
@@ -39,10 +39,10 @@ def main() -> None:
 
 
 def stale_stages(output: str, errors: str) -> list[str]:
-    """The stages that a dry run would run, in their order.
+    """The stages that a dry run would run, in order.
 
-    DVC names a stage on its standard output where all that it reads is there. Where it is not, the
-    dry run fails; and it ends with 0 in the first case, so that its status alone does not tell.
+    If all inputs of a stage exist, DVC names it on standard output and exits with 0, so the exit
+    status alone is not enough. If an input is missing, DVC fails and names the stage in an error.
     """
     failed = [line for line in errors.splitlines() if "failed to reproduce" in line]
     return [
@@ -52,12 +52,12 @@ def stale_stages(output: str, errors: str) -> list[str]:
 
 
 def absent_files(stages: list[str]) -> list[str]:
-    """What dvc.lock names for `stages` that is neither there nor kept out of git.
+    """The paths that dvc.lock names for `stages`, if they are missing and not ignored by git.
 
-    To `dvc repro --allow-missing` these are like data that were not pulled.
+    `dvc repro --allow-missing` does not report them: it takes them for data not yet pulled.
     """
     lock = read_lock(Path("dvc.lock").read_text(encoding="utf-8"))
-    known = [lock[name] for name in stages if name in lock]  # not those of data/dvc.yaml
+    known = [lock[name] for name in stages if name in lock]  # data/dvc.yaml has its own lock
     paths = {entry["path"] for stage in known for entry in stage["deps"] + stage["outs"]}
     absent = sorted(path for path in paths if not Path(path).exists())
     names = "\n".join(f"{path}\n{path}/" for path in absent)  # a file or a folder

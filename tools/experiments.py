@@ -1,9 +1,9 @@
-"""Prints the experiments on the last commit: what each changed, and what that did to a metric.
+"""Prints the experiments on the last commit: what each changed, and its effect on a metric.
 
 .venv/bin/python -m tools.experiments [METRIC]
 
-`dvc exp show` has a column for every parameter, and for every metric of every run. Here the columns
-are the same five whatever was varied.
+`dvc exp show` has one column for each parameter and each metric of each run. This table always has
+the same five columns.
 """
 
 import re
@@ -18,7 +18,7 @@ from tabulate import tabulate
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
 
-COLUMNS = {  # title: its greatest width; with the gaps no more than 120 characters
+COLUMNS = {  # title: maximum width; with the gaps at most 120 characters
     "run": 30,
     "experiment": 18,
     "parameters": 42,
@@ -30,7 +30,7 @@ State = dict[str, Any]  # as in `dvc exp show --json`
 
 
 class Row(NamedTuple):
-    """A run that an experiment changed; `run` is empty if it changed none, or is not done."""
+    """A run that an experiment changed; `run` is empty if it changed none or has not finished."""
 
     run: str
     experiment: str
@@ -42,14 +42,14 @@ class Row(NamedTuple):
 def main(
     metric: Annotated[str, typer.Argument(help="any key of metrics/RUN.json")] = "accuracy",
 ) -> None:
-    """Prints a table of the runs that experiments changed; for each the highest value first."""
+    """Prints a table of the runs that experiments changed, for each run the highest value first."""
     with Repo() as repo:
         (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]
     typer.echo(experiments_table(commit, metric))
 
 
 def experiments_table(commit: State, metric: str) -> str:
-    """A table of the experiments on a commit, and of the commit itself to compare with.
+    """A table of the experiments on a commit, with the values of the commit for comparison.
 
     Raises:
         InputError: no run has this metric.
@@ -61,7 +61,7 @@ def experiments_table(commit: State, metric: str) -> str:
     name = commit["name"] or commit["rev"][:7]
     rows = [row for exp in commit["experiments"] or [] for row in compare(exp, commit, metric)]
     if not rows:
-        return f"There are no experiments on {name}; docs/experiments.md says how to make them."
+        return f"There are no experiments on {name}; docs/experiments.md shows how to run some."
     changed = {row.run for row in rows}
     rows += [Row(key, name, "", value, "") for key, value in before.items() if key in changed]
     rows.sort(key=lambda row: (row.run, -row.value))
@@ -75,7 +75,7 @@ def experiments_table(commit: State, metric: str) -> str:
 
 
 def compare(experiment: State, commit: State, metric: str) -> list[Row]:
-    """The rows of an experiment, one for each run whose metric is not that of the commit."""
+    """The rows of an experiment, one for each run whose metric differs from that of the commit."""
     (now,) = experiment["revs"]
     old, new = parameters(commit), parameters(now)
     edits = [f"{key}={new[key]}" for key in new if new[key] != old.get(key)]
@@ -92,13 +92,13 @@ def compare(experiment: State, commit: State, metric: str) -> list[Row]:
 
 
 def metric_of_runs(state: State, metric: str) -> dict[str, float]:
-    """The value of a metric, for each run that has it."""
+    """The value of a metric for each run that has it."""
     files = state["data"]["metrics"].items()
     return {Path(path).stem: file["data"][metric] for path, file in files if metric in file["data"]}
 
 
 def parameters(state: State) -> dict[str, Any]:
-    """The parameters of params.yaml, under their dotted names."""
+    """The parameters of params.yaml, by dotted name."""
     return flatten(state["data"]["params"]["params.yaml"]["data"])
 
 

@@ -1,8 +1,8 @@
 """Explains the first published accuracies of these models: their test rows were training rows.
 
-Runs the ordinary pipeline twice, by `dvc exp run` in temporary folders, on the same training rows
-and with the defaults of scikit-learn of that time: once with test rows drawn from the training
-rows, once with honest ones.
+Runs the ordinary pipeline twice with `dvc exp run` in temporary folders, on the same training rows
+and with scikit-learn's defaults of that time: once with test rows sampled from the training rows,
+once with separate, honest ones.
 """
 
 import subprocess
@@ -20,36 +20,36 @@ from stages.sources import sheet
 from tools.revisions.programs import find_program
 
 SAMPLE = Path("data/sample/fashion_mnist")
-ROWS = 6000  # on which the published numbers come out
+ROWS = 6000  # these reproduce the published numbers
 PUBLISHED = {  # as first published
     "fashion_mnist-svc": 0.816,
     "fashion_mnist-decision_tree": 1.000,
     "fashion_mnist-random_forest": 0.991,
     "fashion_mnist-cnn": 1.0,
 }
-SEED = 0  # the publication names none; the forest's number varies by 0.004 with it
+SEED = 0  # the publication gives none; it moves the forest's accuracy by 0.004
 SETTINGS = [
     f"seed={SEED}",
     "data.fashion_mnist.validation_fraction=0",
     "models.fashion_mnist-svc.params.gamma=auto",  # scikit-learn's default before 0.22
-    "models.fashion_mnist-random_forest.params.n_estimators=10",  # likewise
+    "models.fashion_mnist-random_forest.params.n_estimators=10",  # same
 ]
 
 
 def main(folder: Path) -> None:
-    """Writes both data sets as CSV below `folder`, runs the pipeline on them, prints a table."""
+    """Writes both data sets as CSV to `folder`, runs the pipeline on each and prints a table."""
     images, labels = sheet.read(SAMPLE, "train", [])
     images, labels = images[:ROWS], labels[:ROWS]
-    drawn = np.random.default_rng(SEED).choice(ROWS, size=ROWS // 5, replace=False)
+    sampled = np.random.default_rng(SEED).choice(ROWS, size=ROWS // 5, replace=False)
     tests = {
-        "leaky": (images[drawn], labels[drawn]),
+        "leaky": (images[sampled], labels[sampled]),
         "honest": sheet.read(SAMPLE, "test", []),
     }
     for name, test in tests.items():
         write_csv(folder / name, "train", images, labels)
         write_csv(folder / name, "test", *test)
 
-    print("1. The pipeline as it is, on the leaky data: the audit stops it.\n", flush=True)
+    print("1. The unchanged pipeline on the leaky data: the audit stops it.\n", flush=True)
     refused = experiment(folder / "leaky", "first-numbers-refused", [], capture=True)
     errors = [line for line in refused.stderr.splitlines() if line.startswith("audit: error")]
     if refused.returncode == 0 or not errors:
@@ -58,7 +58,7 @@ def main(folder: Path) -> None:
 
     accuracies = {}
     for number, (name, settings) in enumerate(
-        {"leaky": [f"audit.max_overlap={len(drawn)}"], "honest": []}.items(), start=2
+        {"leaky": [f"audit.max_overlap={len(sampled)}"], "honest": []}.items(), start=2
     ):
         print(f"\n{number}. The {name} data, {' '.join(settings)}\n", flush=True)
         if experiment(folder / name, f"first-numbers-{name}", settings).returncode:
@@ -73,7 +73,7 @@ def main(folder: Path) -> None:
 
 
 def write_csv(folder: Path, split: str, images: NDArray[Any], labels: NDArray[Any]) -> None:
-    """Writes a split as rows of pixels, and labels a line."""
+    """Writes a split as CSV: one row of pixels per image, and one label per line."""
     folder.mkdir(parents=True, exist_ok=True)
     flat = images.reshape(len(images), -1)
     np.savetxt(folder / f"{split}_images.csv", flat, fmt="%d", delimiter=",")
@@ -83,7 +83,7 @@ def write_csv(folder: Path, split: str, images: NDArray[Any], labels: NDArray[An
 def experiment(
     data: Path, name: str, settings: list[str], capture: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Runs the pipeline on `data` as an experiment that leaves the workspace alone."""
+    """Runs the pipeline on `data` as an experiment that does not change the workspace."""
     changes = [f"data.fashion_mnist.path={data}", *SETTINGS, *settings]
     command = [
         *(find_program("dvc"), "exp", "run", "--temp", "--force"),
@@ -95,7 +95,7 @@ def experiment(
 
 
 def read_accuracies(name: str) -> dict[str, float]:
-    """The accuracy of each run of an experiment."""
+    """The accuracy of each run in an experiment."""
     paths = {run: f"metrics/{run}.json" for run in PUBLISHED}
     return {run: dvc.api.metrics_show(path, rev=name)["accuracy"] for run, path in paths.items()}
 

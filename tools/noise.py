@@ -1,4 +1,4 @@
-"""Measures how much the accuracy of a run moves with nothing but the seed.
+"""Measures how much the accuracy of a run varies when only the seed changes.
 
 .venv/bin/python -m tools.noise RUN --seeds 5 [--base BASE [--head HEAD]]
 """
@@ -23,18 +23,18 @@ from tools.revisions.run_tables import describe_spread
 
 
 def main(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="a run of params.yaml")],
+    name: Annotated[str, typer.Argument(metavar="RUN", help="a run in params.yaml")],
     seeds: Annotated[
-        int, typer.Option(min=2, help="how many: params.yaml's, and those after it")
+        int, typer.Option(min=2, help="number of seeds: that of params.yaml and the next ones")
     ] = 5,
-    base: Annotated[str, typer.Option(help="a revision to compare the recipe of")] = "",
-    head: Annotated[str, typer.Option(help="with this one; left out: the workspace")] = "",
-    jobs: Annotated[int, typer.Option(min=1, help="experiments at once")] = os.cpu_count() or 1,
+    base: Annotated[str, typer.Option(help="a revision whose recipe to compare")] = "",
+    head: Annotated[str, typer.Option(help="with that of this one; default: the workspace")] = "",
+    jobs: Annotated[int, typer.Option(min=1, help="experiments in parallel")] = os.cpu_count() or 1,
 ) -> None:
-    """Trains RUN once a seed, as experiments in DVC's queue, and prints mean and spread.
+    """Trains RUN once per seed, as experiments in DVC's queue, and prints mean and spread.
 
-    With BASE, the recipes of two revisions are compared, seed by seed. What was measured of HEAD
-    is written to docs/noise/RUN.json, which `make review` quotes.
+    With BASE, the recipes of two revisions are compared, paired by seed. The results for HEAD are
+    written to docs/noise/RUN.json, which `make review` quotes.
     """
     measured = [
         measure(revision, name, seeds, jobs) for revision in ([base] if base else []) + [head]
@@ -54,13 +54,14 @@ def main(
 
 
 def compare(before: list[float], after: list[float]) -> str:
-    """Whether one recipe beats another, by Student's t test of accuracies paired by seed."""
+    """Whether one recipe is better, by Student's t test on accuracies paired by seed."""
     gains = np.subtract(after, before)
     if np.ptp(gains) == 0:
         return f"The difference is {gains[0]:+.4f} with every seed."
     test = ttest_rel(after, before)
     low, high = test.confidence_interval(0.95)
-    word = ("better" if gains.mean() > 0 else "worse") if test.pvalue < 0.05 else "no real change"
+    better = "better" if gains.mean() > 0 else "worse"
+    word = better if test.pvalue < 0.05 else "no significant change"
     return (
         f"Paired by seed: difference {gains.mean():+.4f} (95% interval {low:+.4f} to {high:+.4f}), "
         f"p {test.pvalue:.4f}: {word}"
@@ -68,14 +69,16 @@ def compare(before: list[float], after: list[float]) -> str:
 
 
 def measure(revision: str, name: str, seeds: int, jobs: int) -> dict[str, Any]:
-    """The accuracies of a run's recipe at a revision, by seed, with the recipe itself.
+    """The recipe of a run at a revision, and its accuracies, one per seed.
 
     Raises:
-        InputError: there is no such run, or an experiment failed.
+        InputError: the revision has no such run, or an experiment failed.
     """
     with open_revision(revision) as opened:
         if name not in opened.runs:
-            raise InputError(f"{opened.name} has no run {name}; it has {', '.join(opened.runs)}")
+            raise InputError(
+                f"{opened.name} has no run {name}; choose one of {', '.join(opened.runs)}"
+            )
         recipe = recipe_of(opened, name)
         first = opened.parameters["seed"]
     numbers = list(range(first, first + seeds))

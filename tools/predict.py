@@ -28,23 +28,23 @@ def main(
     model: Annotated[Path, typer.Argument(help="data/models/RUN.onnx")],
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE...", help="pictures, or folders of nothing but pictures"),
+        typer.Argument(metavar="IMAGE...", help="pictures, or folders that contain only pictures"),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
     invert: Annotated[
         bool | None,
         typer.Option(
             "--invert/--no-invert",
-            help="whether dark becomes light; left out: if a model of gray images gets a picture "
-            "with a light border that is not of the model's own size and kind",
+            help="whether to swap dark and light; default: only for a model of gray images and a "
+            "picture with a light border that does not have the model's size and kind already",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Prints the top three classes of each picture, and what was done to fit it to the model.
+    """Prints the top three classes for each picture, and what was done to fit it to the model.
 
-    The first is the class that the model predicts. A picture that cannot be used is an error of
-    its own: the others are still classified, and the exit code is 1.
+    The first is the class that the model predicts. A picture that cannot be used gives one line of
+    error; the others are still classified, and the exit code is 1.
     """
     session = open_model(model)
     results = predict(session, images, invert)
@@ -58,14 +58,15 @@ def main(
 
 
 def open_model(model: Path) -> InferenceSession:
-    """A session on a model of this pipeline.
+    """Opens a model of this pipeline.
 
     Raises:
-        InputError: it is missing or another kind of file.
+        InputError: it is missing or not a model of this pipeline.
     """
     if not model.is_file():
-        known = ", ".join(map(str, sorted(MODELS.glob("*.onnx")))) or "made by `make repro`"
-        raise InputError(f"{model}: no such model; MODEL is a file, here {known}")
+        known = ", ".join(map(str, sorted(MODELS.glob("*.onnx"))))
+        remedy = f"choose one of {known}" if known else "run `make repro` to train models"
+        raise InputError(f"{model}: no such model file; {remedy}")
     session = open_classifier(model, read_parameter("threads"))
     try:
         metadata = read_metadata(session)
@@ -74,8 +75,9 @@ def open_model(model: Path) -> InferenceSession:
         raise InputError(f"{model}: not a model of this pipeline: {error}") from None
     if list(shape) != session.get_inputs()[0].shape[1:] or metadata["image_shape"][2] not in (1, 3):
         raise InputError(
-            f"{model}: its metadata say images of {metadata['image_shape']}, layout "
-            f"{metadata['layout']}, but it takes {session.get_inputs()[0].shape[1:]}; train it anew"
+            f"{model}: its metadata gives images of {metadata['image_shape']}, layout "
+            f"{metadata['layout']}, but its input is {session.get_inputs()[0].shape[1:]}; "
+            "train it again"
         )
     return session
 
@@ -83,11 +85,11 @@ def open_model(model: Path) -> InferenceSession:
 def predict(
     session: InferenceSession, images: list[Path], invert: bool | None
 ) -> list[dict[str, Any]]:
-    """What the model says of each picture, in their order; folders are read in order of names.
+    """The model's predictions for each picture, in order; folders are read in order of names.
 
-    `image` with `top`, a list of `class` and `probability` (None where the model has none), and
-    `done`, what was done to the picture; or `image` with `error`. All are classified at once, as
-    `evaluate` does: of the same images in the same order it gets the same bits.
+    `image` with `top`, a list of `class` and `probability` (None if the model has none), and
+    `done`, what was done to the picture; or `image` with `error`. All are classified together, as
+    in `evaluate`, so that the same images in the same order give the same bits.
     """
     metadata = read_metadata(session)
     results: list[dict[str, Any]] = []
@@ -118,10 +120,10 @@ def predict(
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """The files right in a folder, by name, without hidden ones and subfolders.
+    """The files directly in a folder, by name, without hidden files and subfolders.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such file.
     """
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     files = [path for path in entries if not path.is_dir()]
@@ -129,7 +131,7 @@ def list_folder(folder: Path) -> list[Path]:
         subfolders = ", ".join(show(path) for path in entries)
         raise InputError(
             f"{folder}: no pictures in this folder; "
-            + (f"name its subfolders: {subfolders}" if subfolders else "name one that has some")
+            + (f"name its subfolders: {subfolders}" if subfolders else "name one with pictures")
         )
     return files
 
@@ -137,14 +139,14 @@ def list_folder(folder: Path) -> list[Path]:
 def list_top(
     classes: list[str], label: int, probabilities: NDArray[np.float32] | None
 ) -> list[dict[str, Any]]:
-    """The predicted class, and after it the most probable others, three in all.
+    """The predicted class, then the most probable others, three in all.
 
-    Of a model without probabilities, the predicted class alone.
+    For a model without probabilities, only the predicted class.
     """
     if probabilities is None:
         return [{"class": classes[label], "probability": None}]
     order = np.argsort(-probabilities, kind="stable").tolist()
-    # The label leads even where a model's probabilities do not agree with it.
+    # The predicted class is first even if the probabilities disagree with it.
     first = [label, *(other for other in order if other != label)][:TOP]
     return [{"class": classes[c], "probability": float(probabilities[c])} for c in first]
 
@@ -152,17 +154,17 @@ def list_top(
 def explain(path: Path, error: Exception) -> str:
     """One line that says what is wrong with a file."""
     if isinstance(error, OSError):
-        return f"{show(path)}: {error.strerror or error}; look at its name and permissions"
+        return f"{show(path)}: {error.strerror or error}; check its name and permissions"
     return " ".join(show(error).split())
 
 
 def show(name: object) -> str:
-    """The name of a file, with \\x.. for bytes of it that are not UTF-8."""
+    """The name of a file, with \\x.. for bytes that are not UTF-8."""
     return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def describe(result: dict[str, Any]) -> str:
-    """A result as text: a line on the picture, and one a class."""
+    """A result as text: one line for the picture, and one per class."""
     if "error" in result:
         return f"predict: error: {result['error']}"
     width = max(len(one["class"]) for one in result["top"])

@@ -1,10 +1,11 @@
-"""Pushes all that another clone needs to train nothing that was trained here.
+"""Pushes everything that other clones need to train nothing that was trained here.
 
 .venv/bin/python -m tools.push
 
-`dvc push --run-cache` sends the files of dvc.lock and the records of every run, but not the files
-of those runs: neither models of other parameters nor, of any run, what lies in git. Elsewhere
-`dvc repro --pull` then finds the record, misses a file and trains again. This sends the files too.
+`dvc push --run-cache` sends the files of dvc.lock and the records of all runs, but not the files of
+those runs: neither models trained with other parameters nor outputs that are in git. In another
+clone, `dvc repro --pull` then finds the record, lacks a file and trains again. This tool sends the
+files too.
 """
 
 import typer
@@ -16,7 +17,7 @@ from stages.runtime.errors import InputError
 
 
 def main() -> None:
-    """Sends the run cache and the files of every run in it to the default remote."""
+    """Sends the run cache and the files of all runs in it to the default remote."""
     try:
         with Repo() as repo:
             repo.push()

@@ -1,4 +1,4 @@
-"""Reproduces the pipeline like `dvc repro`, but runs independent stages side by side.
+"""Reproduces the pipeline like `dvc repro`, but runs independent stages in parallel.
 
 .venv/bin/python -m tools.repro [--jobs 2]
 """
@@ -33,20 +33,20 @@ from tools.engine.processes import (
     stop,
 )
 
-SECONDS = LOGS / "seconds.json"  # of each stage when it last ran
+SECONDS = LOGS / "seconds.json"  # that each stage took when it last ran
 UNKNOWN_SECONDS = 10.0
 INTERRUPTED = "interrupted"
 
 
 def main(
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="stages at once; left out: the cores")
+        int | None, typer.Option(min=1, help="stages in parallel; default: one per core")
     ] = None,
 ) -> None:
-    """Runs the stages of dvc.yaml that changed, and those they need, as many at once as `jobs`.
+    """Runs the stages of dvc.yaml that changed, and those they need, up to `jobs` in parallel.
 
-    A line a stage; what it prints goes to logs/STAGE.log. After a failure the stages that do not
-    depend on it still run, and the exit code is 1. Ctrl-C stops all; the next call goes on.
+    Prints one line per stage; its output goes to logs/STAGE.log. After a failure, the stages that
+    do not depend on it still run, and the exit code is 1. Ctrl-C stops all; the next call goes on.
     """
     signal.signal(signal.SIGTERM, raise_interrupt)
     preload()
@@ -72,19 +72,19 @@ def main(
 
 
 def raise_interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Lets SIGTERM stop the stages as Ctrl-C does."""
+    """Makes SIGTERM stop the stages as Ctrl-C does."""
     raise KeyboardInterrupt
 
 
 def count_cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def work_off(stages: dict[str, Stage], jobs: int, states: dict[str, str]) -> None:
-    """Runs the stages, each once those before it are done, and notes in `states` what became of it.
+    """Runs each stage when those that it depends on are done, and writes its outcome to `states`.
 
-    Of those that are ready, the one first that most time depends on, going by when it last ran.
+    Of the ready stages, it starts the one whose chain of dependent stages took longest last time.
     """
     seconds = read_json(SECONDS) if SECONDS.exists() else {}
     urgency = measure_urgency(stages, seconds)
@@ -133,9 +133,9 @@ def work_off(stages: dict[str, Stage], jobs: int, states: dict[str, str]) -> Non
 
 
 def measure_urgency(stages: dict[str, Stage], seconds: dict[str, float]) -> dict[str, float]:
-    """Of each stage, the seconds of the longest chain that starts with it."""
+    """For each stage, the seconds of the longest chain that starts with it."""
     urgency = {name: seconds.get(name, UNKNOWN_SECONDS) for name in stages}
-    for name in reversed(stages):  # a stage stands after those before it
+    for name in reversed(stages):  # a stage is after those that it depends on
         for before in stages[name].upstream:
             own = seconds.get(before, UNKNOWN_SECONDS)
             urgency[before] = max(urgency[before], own + urgency[name])
@@ -149,9 +149,9 @@ def next_stage(
     running: list[str],
     jobs: int,
 ) -> str | None:
-    """The first that waits of those whose upstream is done, if it may run beside the others.
+    """The first waiting stage whose upstream is done, if it may run in parallel with the others.
 
-    For a stage that runs alone the others end first, and none starts meanwhile.
+    A stage that runs alone waits until the others end, and no other starts meanwhile.
     """
     if len(running) >= jobs or any(stages[name].alone for name in running):
         return None

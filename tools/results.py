@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def read_processors() -> str:
-    """The processors on which the committed models were profiled, which is done after training."""
+    """The processors that the committed profiles name; profiling follows training."""
     texts = (
         show_file(Path.cwd(), "HEAD", f"metrics/profile/{name}.json")
         for name in read_parameter("models")
@@ -39,7 +39,7 @@ def read_processors() -> str:
 
 
 def results_table(metrics: Path) -> str:
-    """A Markdown table, a row a run of params.yaml, from `metrics`/RUN.json."""
+    """A Markdown table from `metrics`/RUN.json, one row per run in params.yaml."""
     others = {name: metric for name, metric in METRICS.items() if name != "accuracy"}
     rows = []
     for name in read_parameter("models"):
@@ -54,11 +54,11 @@ def results_table(metrics: Path) -> str:
 
 
 def compare_locks(committed: Stages, now: Stages, timed: set[str], processors: str) -> str:
-    """Says which stages have other outputs than committed, and why.
+    """Says which stages have other outputs than committed, why, and what to do.
 
-    A stage whose inputs differ only by what an earlier stage wrote is not named. Stages whose name
-    before the @ is in `timed`, and those that differ by nothing but these, do not count.
-    `processors` names those of the committed hashes.
+    A stage whose inputs differ only in what an earlier stage wrote is not named. Stages whose name
+    before the @ is in `timed`, and those that differ only because of these, do not count.
+    `processors` names the processors of the committed hashes.
     """
     other: dict[str, Reasons] = {}
     excused: set[str] = set()
@@ -75,20 +75,23 @@ def compare_locks(committed: Stages, now: Stages, timed: set[str], processors: s
     ]
     lines = []
     if edited:
-        lines.append(f"Other hashes than committed, after an edit: {', '.join(edited)}.")
+        lines.append(
+            f"New hashes, as expected after an edit: {', '.join(edited)}. To keep these results, "
+            "commit dvc.lock, metrics and plots."
+        )
     if unexplained:
         from stages.profile import name_processor  # with ONNX Runtime: half a second, only here
 
         lines.append(
-            f"Other hashes than committed, from the same inputs: {', '.join(unexplained)}. "
+            f"New hashes from the same inputs: {', '.join(unexplained)}. "
             f"The committed ones are from {processors or 'an unknown processor'}; this is "
-            f"{name_processor()}. Another kind of processor adds up in another order, and the last "
-            "digits differ: accuracies agree within noise, and there is nothing to do. To work on "
-            "here from these results, commit dvc.lock, metrics and plots. On the same kind of "
-            "processor it is a mistake: docs/processors.md."
+            f"{name_processor()}. Another kind of processor adds numbers in another order, so the "
+            "last digits differ; accuracies agree within noise, and there is nothing to do. To "
+            "continue from these results, commit dvc.lock, metrics and plots. On the same kind of "
+            "processor the hashes should not change: see docs/processors.md."
         )
     if len(other) > len(edited) + len(unexplained):
-        lines.append("The stages after these follow from them.")
+        lines.append("The new hashes of later stages follow from these.")
     return "\n".join(lines) or f"Every hash is as committed, in all {len(now)} stages."
 
 

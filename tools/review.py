@@ -21,18 +21,20 @@ GOT_WORSE = 3  # the exit code
 
 def main(
     base: Annotated[str, typer.Argument(help="branch, tag, commit or experiment to compare with")],
-    head: Annotated[str, typer.Argument(help="likewise; left out: the workspace")] = "",
-    out: Annotated[Path, typer.Option(help="folder of the report and its pictures")] = Path(
+    head: Annotated[
+        str, typer.Argument(help="the revision to review, same kinds; default: the workspace")
+    ] = "",
+    out: Annotated[Path, typer.Option(help="folder for the report and its pictures")] = Path(
         "review"
     ),
     pictures_url: Annotated[
-        str, typer.Option(help="links to pictures become URL/COMMIT/PATH; left out: copied to OUT")
+        str, typer.Option(help="link pictures as URL/COMMIT/PATH; default: copy them to OUT")
     ] = "",
 ) -> None:
-    """Prints a Markdown report of HEAD against BASE, and writes it to OUT/report.md.
+    """Prints a Markdown report that compares HEAD with BASE, and writes it to OUT/report.md.
 
-    Exits with 3 if a run got really worse by more than `review.tolerance` in params.yaml allows,
-    and with 2 if BASE or HEAD cannot be read.
+    Exits with 3 if a run got significantly worse by more than `review.tolerance` in params.yaml
+    allows, and with 2 if BASE or HEAD cannot be read.
     """
     with open_revision(base) as before, open_revision(head) as after:
         tolerance = after.parameters.get("review", {}).get("tolerance", {})
@@ -46,14 +48,14 @@ def main(
             report = render(before, after, verdicts, regressions, warnings, pictures)
             (folder / "report.md").write_text(report, encoding="utf-8")
     typer.echo(report)
-    typer.echo(f"The same with pictures: {out}/report.md", err=True)
+    typer.echo(f"With pictures: {out}/report.md", err=True)
     if regressions:
         typer.echo("\n".join(f"review: {line}" for line in regressions), err=True)
         raise typer.Exit(GOT_WORSE)
 
 
 def find_stale() -> list[str]:
-    """A warning if an edit in the workspace has not been reproduced; what is missing is no edit."""
+    """A warning if an edit in the workspace has not been reproduced; a missing file is no edit."""
     with Repo() as repo:
         status = repo.status(targets=["dvc.yaml"])
     stale = [
@@ -69,7 +71,9 @@ def find_stale() -> list[str]:
     ]
     if not stale:
         return []
-    return [f"`dvc repro` has not run since an edit of what {', '.join(dict.fromkeys(stale))} read"]
+    return [
+        f"`dvc repro` has not run since the inputs of {', '.join(dict.fromkeys(stale))} changed"
+    ]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Makes `data/sample/` from the full data: the first images of each class, as contact sheets."""
+"""Creates `data/sample/` from the full data: the first images of each class, as contact sheets."""
 
 from pathlib import Path
 from typing import Any
@@ -10,20 +10,20 @@ from PIL import Image
 from stages.runtime.command import run
 from stages.runtime.files import atomic_write
 from stages.sources import idx
-from stages.sources.sheet import IMAGES_A_ROW
+from stages.sources.sheet import IMAGES_PER_ROW
 
-IMAGES_A_CLASS = {  # the sizes that keep a first run of all models under five minutes
+IMAGES_PER_CLASS = {  # so few that a first run of all models takes under five minutes
     "fashion_mnist": {"train": 1000, "test": 200},
     "cifar10": {"train": 500, "test": 100},
 }
 
 
 def main(full: Path, out: Path) -> None:
-    """Writes the sample of every data set in `full` to `out`, byte for byte as it is checked in."""
-    for dataset, splits in IMAGES_A_CLASS.items():
-        for split, images_a_class in splits.items():
+    """Writes the sample of every data set in `full` to `out`, byte for byte as committed."""
+    for dataset, splits in IMAGES_PER_CLASS.items():
+        for split, images_per_class in splits.items():
             images, labels = idx.read(full / dataset, split, [])
-            chosen = first_of_each_class(labels, images_a_class)
+            chosen = first_of_each_class(labels, images_per_class)
             write_sheet(out / dataset, split, images[chosen], labels[chosen])
             print(f"{out / dataset}: {split}: {len(chosen)} of {len(labels)} images")
 
@@ -36,11 +36,11 @@ def first_of_each_class(labels: NDArray[Any], count: int) -> NDArray[np.int64]:
 def write_sheet(folder: Path, split: str, images: NDArray[np.uint8], labels: NDArray[Any]) -> None:
     """Writes a split, uint8 (n, side, side, c), as `stages/sources/sheet.py` reads it."""
     n, side, _, channels = images.shape
-    rows = -(-n // IMAGES_A_ROW)
-    tiles = np.zeros((rows * IMAGES_A_ROW, side, side, channels), dtype=np.uint8)
+    rows = -(-n // IMAGES_PER_ROW)
+    tiles = np.zeros((rows * IMAGES_PER_ROW, side, side, channels), dtype=np.uint8)
     tiles[:n] = images
-    sheet = tiles.reshape(rows, IMAGES_A_ROW, side, side, channels).swapaxes(1, 2)
-    sheet = sheet.reshape(rows * side, IMAGES_A_ROW * side, channels)
+    sheet = tiles.reshape(rows, IMAGES_PER_ROW, side, side, channels).swapaxes(1, 2)
+    sheet = sheet.reshape(rows * side, IMAGES_PER_ROW * side, channels)
     with atomic_write(folder / f"{split}_images.png") as path:
         picture = Image.fromarray(sheet.squeeze(axis=2) if channels == 1 else sheet)
         picture.save(path, format="png", optimize=True)

@@ -1,9 +1,9 @@
-"""Posts a report as a comment on a pull request, or updates the one that it posted before.
+"""Posts a report as a comment on a pull request, or updates its earlier comment.
 
 python3 -I tools/ci/comment.py report.md
 
-It runs where the token may write: it needs nothing but the standard library, and treats the report
-as text.
+It runs with a token that may write, so it needs only the standard library and treats the report as
+text.
 """
 
 import json
@@ -14,22 +14,22 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-MARKER = "<!-- what a change did to every run -->"  # finds the comment again; readers do not see it
+MARKER = "<!-- what a change did to every run -->"  # identifies the comment; invisible to readers
 AUTHOR = "github-actions[bot]"
-LONGEST = 65_536  # characters, what GitHub accepts in a comment
+LONGEST = 65_536  # characters, GitHub's limit for a comment
 PER_PAGE = 100
 TIMEOUT = 30  # seconds
 
 
 class CommentError(Exception):
-    """The comment cannot be posted; the message says why, and what to do."""
+    """The comment cannot be posted; the message says why and what to do."""
 
 
 def main(path: str) -> str:
     """Posts or updates the comment, and returns its address.
 
     Raises:
-        CommentError: the environment is incomplete, or GitHub refuses or is out of reach.
+        CommentError: the environment is incomplete, or GitHub refuses or cannot be reached.
     """
     repository = f"{read_variable('GITHUB_API_URL')}/repos/{read_variable('GITHUB_REPOSITORY')}"
     thread = f"{repository}/issues/{read_variable('PULL_REQUEST')}/comments"
@@ -45,19 +45,17 @@ def fit(report: str, run_url: str) -> str:
     text = f"{MARKER}\n{report}"
     if len(text) <= LONGEST:
         return text
-    # On top, where no open table or <details> of the cut report swallows it.
-    text = (
-        f"{MARKER}\nToo long for a comment, all of it: [summary of the run]({run_url})\n\n{report}"
-    )
+    # At the top, where no unclosed table or <details> of the cut report hides it.
+    text = f"{MARKER}\nToo long for a comment; in full: [summary of the run]({run_url})\n\n{report}"
     return text[:LONGEST].rpartition("\n")[0]
 
 
 def find_comment(thread: str) -> int | None:
-    """The number of the comment that was posted before, on whatever page of the thread it is."""
+    """The number of the earlier comment, on any page of the thread; None if there is none."""
     page = 1
     while comments := ask("GET", f"{thread}?per_page={PER_PAGE}&page={page}"):
         for comment in comments:
-            author = (comment["user"] or {}).get("login")  # null: the account is gone
+            author = (comment["user"] or {}).get("login")  # null: the account was deleted
             if author == AUTHOR and (comment["body"] or "").startswith(MARKER):
                 return int(comment["id"])
         page += 1
@@ -65,15 +63,15 @@ def find_comment(thread: str) -> int | None:
 
 
 def ask(method: str, url: str, body: dict[str, str] | None = None) -> Any:
-    """What GitHub's API answers.
+    """The answer of GitHub's API.
 
     Raises:
-        CommentError: it refuses, or is out of reach.
+        CommentError: it refuses or cannot be reached.
     """
     request = Request(url, None if body is None else json.dumps(body).encode(), method=method)
     request.add_header("Accept", "application/vnd.github+json")
     request.add_header("Content-Type", "application/json")
-    # Unredirected: no other server gets the token.
+    # Not sent after a redirect: no other server gets the token.
     request.add_unredirected_header("Authorization", f"Bearer {read_variable('GITHUB_TOKEN')}")
     try:
         with urlopen(request, timeout=TIMEOUT) as response:
@@ -83,7 +81,7 @@ def ask(method: str, url: str, body: dict[str, str] | None = None) -> Any:
             said = error.read().decode(errors="replace")
         remedy = "run the job again"
         if error.code in (401, 403, 404):
-            remedy = "the job needs `permissions: pull-requests: write`, which no fork's token has"
+            remedy = "give the job `permissions: pull-requests: write`; no fork's token has that"
         raise CommentError(
             f"{method} {url}: {error.code} {error.reason}: {said}; {remedy}"
         ) from None
@@ -92,7 +90,7 @@ def ask(method: str, url: str, body: dict[str, str] | None = None) -> Any:
 
 
 def read_variable(name: str) -> str:
-    """The value of an environment variable, which must be there."""
+    """The value of a required environment variable."""
     if value := os.environ.get(name):
         return value
     raise CommentError(f"{name} is not set; see the job `comment` in .github/workflows/review.yml")

@@ -1,4 +1,4 @@
-"""Runs the pipeline, and fails where it does not make the committed accuracies.
+"""Runs the pipeline, and fails if it does not reproduce the committed accuracies.
 
 .venv/bin/python -m tools.ci.verify_accuracies
 """
@@ -18,21 +18,24 @@ from tools.revisions.programs import find_program, show_file
 
 
 def main() -> None:
-    """Runs `dvc repro --pull`, or without `--pull` where the remote does not have all or is absent.
+    """Runs `dvc repro --pull`, or without `--pull` if the remote is missing or incomplete.
 
-    Prints the runs whose accuracy is outside of the 95% interval that was committed for it, and
-    then exits with 1. Within it another kind of processor may round differently: `tools.results`
-    tells whether the hashes are the same.
+    Prints the runs whose accuracy is outside its committed 95% interval, and then exits with 1.
+    Within the interval, another kind of processor may round differently: `tools.results` says
+    whether the hashes are the same.
 
     Raises:
         InputError: a stage failed.
     """
     if repro("--pull") != 0:
-        typer.echo("verify_accuracies: not all can be pulled; computing the rest", err=True)
+        typer.echo("verify_accuracies: not everything can be pulled; computing the rest", err=True)
         if repro() != 0:
             raise InputError("a stage failed: see the last lines of `dvc repro` above")
     if wrong := [line for name in read_parameter("models") for line in other_accuracy(name)]:
-        typer.echo(f"**Not reproduced: {'; '.join(wrong)}.** Run `dvc repro` and commit it all.\n")
+        typer.echo(
+            f"**Not reproduced: {'; '.join(wrong)}.** "
+            "Run `dvc repro` and commit dvc.lock, metrics and plots.\n"
+        )
         raise typer.Exit(1)
 
 
@@ -43,7 +46,7 @@ def repro(*options: str) -> int:
 
 
 def other_accuracy(name: str) -> list[str]:
-    """One line if the accuracy of run `name` is outside of its committed interval."""
+    """One line if the accuracy of run `name` is outside its committed interval."""
     path = Path("metrics", f"{name}.json")
     committed = show_file(Path.cwd(), "HEAD", path.as_posix())
     if committed is None:

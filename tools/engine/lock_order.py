@@ -16,9 +16,9 @@ def read_lock_order() -> list[str]:
 
 
 def sort_lock(before: list[str], plan: list[str]) -> None:
-    """Orders dvc.lock as `dvc repro` would have: what stood there stays, the rest follows `plan`.
+    """Orders dvc.lock as `dvc repro` would: old entries keep their order, new ones follow `plan`.
 
-    DVC itself appends a stage when it is done, so side by side the order is one of chance.
+    DVC itself appends a stage when it is done, so with parallel stages the order is random.
     """
     order = [*before, *(name for name in plan if name not in before)]
     present = read_lock_order()

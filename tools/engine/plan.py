@@ -1,4 +1,4 @@
-"""The stages of the pipeline as DVC sees them: what runs on what, and what is not up to date."""
+"""The stages of the pipeline as DVC sees them: what depends on what, and what is not up to date."""
 
 from dataclasses import dataclass
 
@@ -8,18 +8,15 @@ from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 
 @dataclass
 class Stage:
-    """A stage: those right before it, and whether nothing may run beside it (`meta.alone`)."""
+    """A stage: its direct upstream stages, and whether it must run alone (`meta.alone`)."""
 
     upstream: list[str]
     alone: bool
-    stale: bool  # something that it reads or writes is not as in dvc.lock
+    stale: bool  # an input or output differs from dvc.lock
 
 
 def read_stages() -> dict[str, Stage]:
-    """The stages of dvc.yaml and those of other files that they need, as DVC sees them.
-
-    In the order in which `dvc repro` goes through them.
-    """
+    """The stages of dvc.yaml and those in other files that they need, in `dvc repro`'s order."""
     with Repo(_wait_for_lock=True) as repo:
         graph = get_active_graph(repo.index.graph)
         plan = plan_repro(graph, collect_stages(repo, ["dvc.yaml"]))

@@ -1,4 +1,4 @@
-"""Running one stage by DVC in a process of its own, and ending all that it started."""
+"""Runs one stage with DVC in its own process, and ends all processes that it started."""
 
 import multiprocessing
 import os
@@ -14,9 +14,9 @@ from dvc.cli import main as dvc
 from dvc.repo import Repo
 
 LOGS = Path("logs")
-LAST_LINES = 15  # of a failed stage's log, shown
+LAST_LINES = 15  # shown of a failed stage's log
 PATIENCE = 5.0  # seconds between asking a process to end and killing it
-# Processes fork off one that has imported DVC, which takes half a second.
+# Processes are forked from one that has imported DVC: that takes half a second.
 PROCESSES = multiprocessing.get_context("forkserver")
 
 RAN, FROM_CACHE, UP_TO_DATE = "ran", "from the cache", "up to date"
@@ -32,19 +32,19 @@ class Processes:
 
 
 def preload() -> None:
-    """Has the process that the others fork off import what all of them need."""
+    """Makes the process that the others are forked from import what all of them need."""
     PROCESSES.set_forkserver_preload(["dvc.cli", "dvc.commands.repro", "tqdm", "typer"])
 
 
 def reproduce(name: str, processes: Processes) -> tuple[str, float]:
-    """Lets DVC reproduce one stage, and returns what became of it and the seconds it took."""
+    """Reproduces one stage with DVC, and returns its outcome and the seconds it took."""
     start = time.monotonic()
     if processes.stopped:
         return NOT_RUN, 0.0
     process = PROCESSES.Process(target=run_dvc, args=(name,))
     process.start()
     processes.running[name] = process
-    if processes.stopped:  # while it started
+    if processes.stopped:  # `stop` ran while it started
         process.terminate()
     process.join()
     del processes.running[name]
@@ -58,8 +58,8 @@ def reproduce(name: str, processes: Processes) -> tuple[str, float]:
 
 
 def run_dvc(name: str) -> None:
-    """What the process of a stage does: `dvc repro` of it alone, its output in the stage's log."""
-    os.setsid()  # a group of its own, to be stopped with all that it started
+    """The body of a stage's process: `dvc repro` for it alone, with its output in its log."""
+    os.setsid()  # its own process group, to be stopped with all that it started
     with open(os.devnull, "rb") as nothing, log_of(name).open("wb") as log:
         os.dup2(nothing.fileno(), 0)
         os.dup2(log.fileno(), 1)
@@ -68,21 +68,21 @@ def run_dvc(name: str) -> None:
 
 
 def log_of(name: str) -> Path:
-    """Where the output of a stage goes."""
+    """The log file of a stage."""
     return LOGS / f"{name.replace('/', '_').replace(':', '_')}.log"
 
 
 def last_lines(name: str) -> str:
-    """The end of a stage's log, indented, and where all of it stands."""
+    """The end of a stage's log, indented, and the path of the full log."""
     lines = log_of(name).read_text(encoding="utf-8", errors="replace").splitlines()
     shown = [f"    {line}" for line in lines if line.strip()][-LAST_LINES:]
-    return "\n".join([*shown, f"    all of it: {log_of(name)}"])
+    return "\n".join([*shown, f"    full log: {log_of(name)}"])
 
 
 def stop(processes: Processes) -> None:
     """Ends all running stages with all processes that they started.
 
-    While DVC's lock is held here, none of them is writing dvc.lock.
+    It holds DVC's lock, so that none of them is killed while it writes dvc.lock.
     """
     processes.stopped = True
     with Repo(_wait_for_lock=True) as repo, repo.lock:

@@ -1,4 +1,4 @@
-"""Opening any picture file as 8 bits of gray or RGB, and saying what was done to it."""
+"""Opens any picture file as 8 bits of gray or RGB, and lists what was done to it."""
 
 import struct
 import warnings
@@ -9,9 +9,10 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from stages.runtime.errors import InputError
 
-WHITE = {"I;16": (65535,), "I": (255, 65535), "F": (1, 255, 65535)}  # the first not exceeded
-REMEDY = "save it anew, say as PNG, or leave it out"
-# What Pillow raises at damaged files of one format or another.
+# By mode, the possible values of white; the first that no pixel exceeds is taken.
+WHITE = {"I;16": (65535,), "I": (255, 65535), "F": (1, 255, 65535)}
+REMEDY = "re-save it, e.g. as PNG, or leave it out"
+# What Pillow raises for damaged files of different formats.
 DAMAGED = (
     ArithmeticError,
     EOFError,
@@ -26,25 +27,25 @@ DAMAGED = (
 
 
 def open_picture(path: Path) -> tuple[Image.Image, list[str]]:
-    """A picture of 8 bits of gray or RGB, upright and without transparency, and what was done.
+    """A picture in 8 bits of gray or RGB, upright and without transparency, and what was done.
 
     Raises:
-        InputError: it is not a file, or not a whole picture with usable pixels.
+        InputError: it is not a file, or not a complete picture with usable pixels.
         OSError: it cannot be reached or read.
     """
     if not path.is_file():
-        path.stat()  # says why, if it cannot be reached
-        raise InputError(f"{path}: not a file; name a picture or a folder of them")
-    path.open("rb").close()  # likewise
+        path.stat()  # raises the reason if it cannot be reached
+        raise InputError(f"{path}: not a file; name a picture or a folder of pictures")
+    path.open("rb").close()  # raises the reason if it cannot be read
     done: list[str] = []
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what makes a picture unusable is an error
+            warnings.simplefilter("ignore")  # an unusable picture raises an error
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as opened:
                 return flatten(upright(opened, done), done), done
     except UnidentifiedImageError:
-        raise InputError(f"{path}: not a picture, or of no format Pillow reads; {REMEDY}") from None
+        raise InputError(f"{path}: not a picture in a format Pillow reads; {REMEDY}") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise InputError(f"{path}: too large ({error}); save it smaller") from None
     except DAMAGED as error:
@@ -52,32 +53,32 @@ def open_picture(path: Path) -> tuple[Image.Image, list[str]]:
 
 
 def upright(opened: Image.Image, done: list[str]) -> Image.Image:
-    """The first frame of a picture, turned as its EXIF data say."""
+    """The first frame of a picture, rotated as its EXIF data say."""
     frames = getattr(opened, "n_frames", 1)
     if frames > 1:
         done.append(f"first of {frames} frames")
     if opened.getexif().get(ExifTags.Base.Orientation, 1) in range(2, 9):
-        done.append("turned as its EXIF data say")
+        done.append("rotated as its EXIF data say")
     return ImageOps.exif_transpose(opened)
 
 
 def flatten(picture: Image.Image, done: list[str]) -> Image.Image:
-    """A picture of 8 bits of gray or of RGB, on white where it was transparent."""
+    """A picture in 8 bits of gray or RGB, its transparency filled with white."""
     kind = "I;16" if picture.mode.startswith("I;16") else picture.mode
     if kind in WHITE:
         pixels = np.asarray(picture).astype(np.float64)
         white = next((white for white in WHITE[kind] if pixels.max() <= white), None)
         if white is None or not pixels.min() >= 0:
             raise ValueError(
-                f"pixels of {pixels.min():g} to {pixels.max():g}, where 0 to "
-                f"{' or '.join(map(str, WHITE[kind]))} is usable"
+                f"pixels from {pixels.min():g} to {pixels.max():g}; usable: 0 to "
+                f"{' or '.join(map(str, WHITE[kind]))}"
             )
         done.append(f"scaled from 0 to {white}")
         return Image.fromarray(np.round(pixels * (255 / white)).astype(np.uint8))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         if picture.getchannel("A").getextrema() != (255, 255):
-            done.append("transparency put on white")
+            done.append("transparency filled with white")
         white_sheet = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white_sheet, picture).convert("RGB")
     return picture if picture.mode in ("L", "RGB") else picture.convert("RGB")

@@ -1,4 +1,4 @@
-"""The tables of a review on what was changed: parameters, data and stages."""
+"""The tables of a review that show what changed: parameters, data and stages."""
 
 from dvc.repo import Repo
 
@@ -10,7 +10,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def describe_parameters(before: Revision, after: Revision) -> str:
-    """What DVC's own diff of parameters finds, a row a value."""
+    """DVC's own diff of parameters, one row per value."""
     with Repo() as repo:
         diff = repo.params.diff(
             a_rev=before.commit, b_rev=after.commit or "workspace", deps_only=False
@@ -49,20 +49,20 @@ def describe_data(before: Revision, after: Revision) -> str:
 
 
 def describe_stages(before: Revision, after: Revision) -> str:
-    """Which stages ran again, why, and whether something else came out."""
-    alike: dict[tuple[str, str], list[str]] = {}
+    """Which stages ran again, why, and whether their outputs changed."""
+    grouped: dict[tuple[str, str], list[str]] = {}
     for name, reasons in explain(before.stages, after.stages).items():
         upstream = [f"`{stage}`" for stage in dict.fromkeys(reasons.upstream)]
         if len(upstream) > FEW:
-            upstream = [f"{len(upstream)} stages before it"]
-        why = ", ".join(reasons.edits + upstream) or "nothing that it declares"
-        outputs = "other" if reasons.other_outputs else "the same"
-        alike.setdefault((why, outputs), []).append(f"`{name}`")
+            upstream = [f"{len(upstream)} upstream stages"]
+        why = ", ".join(reasons.edits + upstream) or "no declared input"
+        outputs = "changed" if reasons.other_outputs else "unchanged"
+        grouped.setdefault((why, outputs), []).append(f"`{name}`")
     lines = [
-        f"- {', '.join(names)}: {outputs} outputs, because of {why}"
-        for (why, outputs), names in alike.items()
+        f"- {', '.join(names)}: outputs {outputs}; cause: {why}"
+        for (why, outputs), names in grouped.items()
     ]
-    gone = [f"`{name}`" for name in before.stages if name not in after.stages]
-    if gone:
-        lines.append(f"- {', '.join(gone)}: no more there")
+    removed = [f"`{name}`" for name in before.stages if name not in after.stages]
+    if removed:
+        lines.append(f"- {', '.join(removed)}: removed")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The pictures of a review: before beside after."""
+"""The pictures of a review: before and after, side by side."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from tools.revisions.revision import Revision
 def show_pictures(before: Revision, after: Revision, folder: Path, url: str) -> str:
     """A Markdown table for every picture under plots/ that changed.
 
-    Without `url` the pictures are copied into `folder`/before and `folder`/after; else they are
-    linked as `url`/COMMIT/PATH, and of the workspace, which has no commit, they are copied.
+    Without `url`, the pictures are copied to `folder`/before and `folder`/after. With it, they are
+    linked as `url`/COMMIT/PATH; those of the workspace, which has no commit, are still copied.
     """
     old, new = (read_pictures(revision) for revision in (before, after))
     tables = []

@@ -1,4 +1,4 @@
-"""Experiments in DVC's queue, on the workspace or on a clone of another revision."""
+"""Experiments in DVC's queue, in the workspace or in a clone of another revision."""
 
 import subprocess
 import tempfile
@@ -21,7 +21,7 @@ UNFINISHED = ("Queued", "Running")
 
 @contextmanager
 def clone_of(revision: str) -> Iterator[Path]:
-    """The workspace itself, or for a revision a temporary clone of it that shares DVC's cache."""
+    """The workspace itself, or a temporary clone of a revision that shares DVC's cache."""
     if not revision:
         yield Path.cwd()
         return
@@ -35,12 +35,16 @@ def clone_of(revision: str) -> Iterator[Path]:
 
 
 def queue(folder: Path, name: str, seeds: list[int]) -> dict[str, str]:
-    """Queues one experiment a seed, in place of older ones; their names by their task."""
+    """Queues one experiment per seed, replacing older ones; returns their names by task.
+
+    Raises:
+        InputError: the queue is not empty.
+    """
     if waiting := [task for task in read_tasks(folder) if task["status"] in UNFINISHED]:
         listed = ", ".join(task["name"] or task["rev"][:7] for task in waiting)
         raise InputError(
-            f"DVC's queue already holds {listed}: `dvc queue start` runs what waits there, `dvc "
-            "queue remove --queued` forgets it"
+            f"DVC's queue already holds {listed}; run them with `dvc queue start`, or remove them "
+            "with `dvc queue remove --queued`"
         )
     names = [f"noise-{name}-seed{seed}" for seed in seeds]
     with Repo(str(folder)) as repo:
@@ -63,9 +67,9 @@ def work_off(folder: Path, tasks: dict[str, str], jobs: int) -> None:
     """Starts DVC's queue and waits until the tasks are done.
 
     Raises:
-        InputError: an experiment failed; the message tells how to read its log.
+        InputError: an experiment failed; the message ends with the last lines of its log.
     """
-    # Its output is not captured: the workers inherit it, and would be waited for.
+    # Not captured: the workers inherit its output, so reading that would wait for them.
     start = [find_program("dvc"), "queue", "start", "--jobs", str(jobs)]
     subprocess.run(start, cwd=folder, stdout=subprocess.DEVNULL, check=True)
     try:

@@ -10,10 +10,10 @@ FEW = 3
 
 @dataclass
 class Reasons:
-    """Why a stage ran: what was edited, and the stages before it that wrote something else.
+    """Why a stage ran: what was edited, and which earlier stages wrote other outputs.
 
-    `other_outputs` tells whether something else came out. Where it did and nothing was edited nor
-    came from an earlier stage, the stage does not repeat itself.
+    `other_outputs` says whether its own outputs changed. If they did although nothing was edited
+    and no earlier stage changed, the stage is not reproducible.
     """
 
     other_outputs: bool
@@ -22,7 +22,7 @@ class Reasons:
 
 
 def explain(before: Stages, after: Stages) -> dict[str, Reasons]:
-    """The reasons of each stage of `after` that differs from `before`."""
+    """The reasons for each stage of `after` that differs from `before`."""
     rewritten = {
         out["path"]: name
         for name, stage in after.items()
@@ -52,7 +52,7 @@ def explain(before: Stages, after: Stages) -> dict[str, Reasons]:
 
 
 def explain_parameters(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """What changed among the parameters of a stage, or how many if they are more than `FEW`."""
+    """The changed parameters of a stage, or their number if there are more than `FEW`."""
     old, new = flatten(before), flatten(after)
     changed = [
         name
@@ -65,18 +65,18 @@ def explain_parameters(before: dict[str, Any], after: dict[str, Any]) -> list[st
 
 
 def changed_deps(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[str]:
-    """The paths of dependencies that are not the same in both."""
+    """The paths of dependencies that differ."""
     old, new = ({dep["path"]: dep.get("md5") for dep in deps} for deps in (before, after))
     return sorted(path for path in old.keys() | new.keys() if old.get(path) != new.get(path))
 
 
 def overlap(one: str, other: str) -> bool:
-    """Whether two paths are the same or one lies in the other."""
+    """Whether two paths are the same or one is inside the other."""
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dictionaries as one, its keys joined by dots; the file names of dvc.lock left out."""
+    """Nested dictionaries as one, its keys joined by dots, without the file names of dvc.lock."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         name = key if not prefix else f"{prefix}.{key}"
@@ -88,7 +88,7 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def show(values: dict[str, Any], name: str) -> str:
-    """A value as in YAML; a dash for null and for none, which DVC does not tell apart."""
+    """A value as in YAML; a dash for null and for missing, which DVC does not distinguish."""
     value = values.get(name)
     if isinstance(value, bool):
         return str(value).lower()

@@ -1,4 +1,4 @@
-"""Running git, or the DVC of this .venv."""
+"""Runs git, or the DVC of this .venv."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ def call(folder: Path, program: str, *arguments: str | Path) -> str:
     """Runs a program in a folder, and returns what it printed.
 
     Raises:
-        InputError: it failed; with the last line of what it said.
+        InputError: it failed; the message ends with the last line of its output.
     """
     result = attempt(folder, program, *arguments)
     if result.returncode:
@@ -23,7 +23,7 @@ def call(folder: Path, program: str, *arguments: str | Path) -> str:
 def attempt(
     folder: Path, program: str, *arguments: str | Path, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a program in a folder to its end, whatever its exit status."""
+    """Runs a program in a folder to its end, ignoring its exit status."""
     return subprocess.run(
         [find_program(program), *arguments],
         cwd=folder,
@@ -41,6 +41,6 @@ def show_file(folder: Path, revision: str, path: str) -> str | None:
 
 
 def find_program(name: str) -> Path | str:
-    """The program of that name in this .venv, or else the one in PATH."""
+    """The program of this name in this .venv, or else in PATH."""
     path = Path(sys.executable).with_name(name)
     return path if path.exists() else name

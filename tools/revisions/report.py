@@ -14,7 +14,7 @@ from tools.revisions.verdicts import (
     Verdict,
 )
 
-# Overall, the first of these that any run has.
+# The overall verdict is the first of these that any run has.
 ORDER = (WORSE, NOT_COMPARABLE, BETTER, NO_CHANGE)
 
 
@@ -46,7 +46,7 @@ def conclude(
     regressions: list[str],
     warnings: list[str],
 ) -> str:
-    """The verdict line, what was compared with what, and what there is to object to."""
+    """The overall verdict, the revisions compared, warnings and regressions."""
     words = {verdict.word for verdict in verdicts}
     overall = next((word for word in ORDER if word in words), NO_CHANGE)
     runs = {
@@ -65,5 +65,5 @@ def conclude(
 
 
 def section(title: str, text: str) -> str:
-    """A heading and its text, or that there is nothing to say."""
-    return f"### {title}\n\n{text or 'No change.'}"
+    """A heading and its text, or a note that nothing changed."""
+    return f"### {title}\n\n{text or 'No changes.'}"

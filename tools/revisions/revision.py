@@ -26,7 +26,7 @@ NOISE = "docs/noise/{run}.json"  # what `make noise` measured
 
 @dataclass(frozen=True)
 class Revision:
-    """Its name for people, its commit (empty: the workspace), parameters and dvc.lock."""
+    """Its display name, commit (empty: the workspace), files, parameters and dvc.lock."""
 
     name: str
     commit: str
@@ -42,10 +42,10 @@ class Revision:
 
 @contextmanager
 def open_revision(name: str) -> Iterator[Revision]:
-    """Opens a branch, tag, commit or experiment; the workspace where `name` is empty.
+    """Opens a branch, tag, commit or experiment; the workspace if `name` is empty.
 
     Raises:
-        InputError: there is no such revision, or it holds no pipeline that has run.
+        InputError: there is no such revision, or it has no results of `dvc repro`.
     """
     commit = find_commit(name) if name else ""
     files = DVCFileSystem(rev=commit or None)
@@ -55,7 +55,9 @@ def open_revision(name: str) -> Iterator[Revision]:
     try:
         missing = [path for path in ("params.yaml", "dvc.lock") if not files.isfile(path)]
         if missing:
-            raise InputError(f"{title} has no {missing[0]}: say a revision where `dvc repro` ran")
+            raise InputError(
+                f"{title} has no {missing[0]}; choose a revision where `dvc repro` has run"
+            )
         parameters = YAML(typ="safe", pure=True).load(files.read_text("params.yaml"))
         stages = read_lock(files.read_text("dvc.lock"))
         yield Revision(title, commit, files, parameters, stages)
@@ -66,16 +68,19 @@ def open_revision(name: str) -> Iterator[Revision]:
 def find_commit(name: str, folder: Path | None = None) -> str:
     """The full hash of the commit that a branch, tag, experiment or short hash names.
 
-    In the repository at `folder`, or the one of the current folder.
+    In the repository at `folder`, or that of the current folder.
+
+    Raises:
+        InputError: there is no such revision.
     """
     with Repo(str(folder) if folder else None) as repo:
         try:
             return resolve_rev(repo.scm, name)
         except (RevError, SCMError):
             raise InputError(
-                f"{name} is no revision of this repository: say a branch, a tag, a commit or an "
-                "experiment (`git branch -a`, `dvc exp list --all`; a branch that only the "
-                f"server has is origin/{name})"
+                f"{name}: no such revision in this repository; choose a branch, tag, commit or "
+                "experiment (see `git branch -a` and `dvc exp list --all`; a branch that is only "
+                f"on the server is origin/{name})"
             ) from None
 
 
@@ -86,7 +91,7 @@ def classes_of(revision: Revision, run: str) -> list[str]:
 
 
 def recipe_of(revision: Revision, run: str) -> dict[str, Any]:
-    """All parameters, but for the seed, that a run's training depends on."""
+    """All parameters that a run's training depends on, except the seed."""
     parameters = revision.parameters
     block = parameters["models"][run]
     data = parameters["data"][block["dataset"]]
@@ -94,7 +99,7 @@ def recipe_of(revision: Revision, run: str) -> dict[str, Any]:
 
 
 def read_noise(revision: Revision, run: str) -> dict[str, Any] | None:
-    """`recipe`, `seeds` and `accuracy` of a run as measured before, if it was."""
+    """`recipe`, `seeds` and `accuracy` of a run from `make noise`; None if not measured."""
     path = NOISE.format(run=run)
     return json.loads(read_text(revision, path)) if revision.files.isfile(path) else None
 
@@ -106,21 +111,21 @@ def read_scores(revision: Revision, run: str) -> dict[str, float]:
 
 
 def read_audit(revision: Revision, dataset: str) -> dict[str, Any]:
-    """What the audit found: for each split `images`, `sha256`, `classes` and more."""
+    """The audit of a data set: for each split `images`, `sha256`, `classes` and more."""
     path = f"data/audit/{dataset}.json"
     if not revision.files.isfile(path):
-        path = f"metrics/audit/{dataset}.json"  # where it was until November 2026
+        path = f"metrics/audit/{dataset}.json"  # its path until November 2026
     audit: dict[str, Any] = json.loads(read_text(revision, path))
     return audit
 
 
 def read_answers(revision: Revision, run: str) -> tuple[NDArray[np.int64], Answers]:
-    """The labels of the test images, (n,), and what the run's model said of them.
+    """The labels of the test images, int64 (n,), and the predictions of the run's model.
 
     Without the probabilities, which `read_run_probabilities` reads.
 
     Raises:
-        InputError: the predictions are not there, or their classes are not those of params.yaml.
+        InputError: the predictions are missing, or their classes are not those of params.yaml.
     """
     path = f"plots/{run}/predictions.csv"
     lines = io.StringIO(read_text(revision, path), newline="")
@@ -128,27 +133,27 @@ def read_answers(revision: Revision, run: str) -> tuple[NDArray[np.int64], Answe
         labels, predicted = read_predictions(lines, classes_of(revision, run))
     except KeyError as name:
         raise InputError(
-            f"{revision.name}: {path} has the class {name}, which params.yaml does not name; "
-            "it was not reproduced after an edit: run `dvc repro`"
+            f"{revision.name}: {path} has the class {name}, which is not in params.yaml; "
+            "run `dvc repro` to update it"
         ) from None
     return labels, Answers(predicted, None)
 
 
 def read_run_probabilities(revision: Revision, run: str, images: int) -> NDArray[np.float32] | None:
-    """Probabilities, (images, classes), or None where the model has none.
+    """Probabilities, (images, classes), or None if the model has none.
 
-    From the workspace, DVC's cache or remote.
+    From the workspace, DVC's cache or its remote.
 
     Raises:
-        InputError: they are in none of these, or of another number of images.
+        InputError: they are in none of these, or for another number of images.
     """
     path = f"data/probabilities/{run}.npy"
     try:
         return read_probabilities(io.BytesIO(revision.files.read_bytes(path)), images)
     except (FileNotFoundError, DvcException):
         raise InputError(
-            f"{revision.name}: {path} is not in DVC's cache; `dvc fetch` gets it, or `dvc repro` "
-            "makes it"
+            f"{revision.name}: {path} is not in DVC's cache; run `dvc fetch` to get it, or "
+            "`dvc repro` to recreate it"
         ) from None
     except ValueError as error:
         raise InputError(
@@ -160,12 +165,12 @@ def read_text(revision: Revision, path: str) -> str:
     """The text of a file that is in git.
 
     Raises:
-        InputError: it is not there.
+        InputError: it is missing.
     """
     try:
         text: str = revision.files.read_text(path, encoding="utf-8")
     except FileNotFoundError:
         raise InputError(
-            f"{revision.name} has no {path}; run `dvc repro` there, and commit"
+            f"{revision.name} has no {path}; run `dvc repro` there and commit"
         ) from None
     return text

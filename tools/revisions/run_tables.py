@@ -1,4 +1,4 @@
-"""The tables of a review on runs and their classes: before, after, and what a test says of it."""
+"""The tables of a review that show runs and classes: before, after, and the test's result."""
 
 import statistics
 
@@ -9,7 +9,7 @@ from tools.revisions.verdicts import ADDED, NOT_COMPARABLE, REMOVED, Verdict, ju
 
 
 def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) -> str:
-    """A row a run and metric, with what the columns mean."""
+    """One row per run and metric, and notes on the columns."""
     rows = []
     for verdict in verdicts:
         if not verdict.metrics:
@@ -28,7 +28,7 @@ def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) ->
             rows.append(
                 [
                     f"`{verdict.run}`",
-                    "by probability",
+                    "probability metrics",
                     *[""] * 5,
                     f"{NOT_COMPARABLE}: {verdict.reason}",
                 ]
@@ -47,19 +47,19 @@ def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) ->
     if not any(verdict.metrics for verdict in verdicts):
         return table
     notes = [
-        "Discordant: test images right before and wrong after, and the other way round. p: the "
-        "exact McNemar test for accuracy, a paired permutation test for other metrics, corrected "
-        f"over the runs compared (Holm); below {LEVEL} a difference is real. The intervals are not "
-        "corrected.",
-        "This compares two trained models. Whether a recipe is better than another, whatever the "
-        "seed, `make noise` tells.",
+        "Discordant: test images that only one model classifies correctly; lost: right before, "
+        "wrong after; gained: the reverse. p: exact McNemar test for accuracy, paired permutation "
+        "test for other metrics, with Holm's correction for the number of runs compared; below "
+        f"{LEVEL} a difference is significant. The intervals are not corrected.",
+        "This compares two trained models. To compare two recipes over several seeds, use "
+        "`make noise`.",
         *describe_noise(before, after, [verdict.run for verdict in verdicts if verdict.metrics]),
     ]
     return "\n\n".join([table, *notes])
 
 
 def describe_noise(before: Revision, after: Revision, runs: list[str]) -> list[str]:
-    """For each run whose spread over seeds is known, a sentence that quotes it."""
+    """One sentence for each run whose spread over seeds was measured."""
     lines = []
     for run in runs:
         known = read_noise(after, run) or read_noise(before, run)
@@ -72,15 +72,15 @@ def describe_noise(before: Revision, after: Revision, runs: list[str]) -> list[s
         ]
         lines.append(
             f"Seed noise of `{run}`: {describe_spread(known['accuracy'])}, measured with "
-            f"{f'the recipe {recipes[0]}' if recipes else 'another recipe'}."
+            f"{f'the recipe {recipes[0]} the change' if recipes else 'another recipe'}."
         )
     return lines
 
 
 def describe_spread(accuracy: list[float]) -> str:
-    """Mean and spread of the accuracies of one recipe, a seed each."""
+    """Mean and spread of the accuracies of one recipe, one per seed."""
     return (
-        f"accuracy {statistics.mean(accuracy):.4f} on average, standard deviation "
+        f"mean accuracy {statistics.mean(accuracy):.4f}, standard deviation "
         f"{statistics.stdev(accuracy):.4f} over {len(accuracy)} seeds "
         f"({min(accuracy):.4f} to {max(accuracy):.4f})"
     )
@@ -100,7 +100,7 @@ def row_of(difference: Difference) -> list[str]:
 
 
 def describe_classes(verdicts: list[Verdict]) -> str:
-    """The classes on whose test images the accuracy really changed."""
+    """The classes on whose test images the accuracy changed significantly."""
     rows = [
         [f"`{verdict.run}`", name, *row_of(difference)]
         for verdict in verdicts
@@ -108,8 +108,8 @@ def describe_classes(verdicts: list[Verdict]) -> str:
         if difference.p < LEVEL
     ]
     if not rows:
-        return "None stands out." if any(verdict.classes for verdict in verdicts) else ""
+        return "No class changed significantly." if any(v.classes for v in verdicts) else ""
     header = ["run", "class", "accuracy before", "after", "difference (95% interval)", "discordant"]
     return fold(tabulate_cells(rows, [*header, "p"]), len(rows)) + (
-        "\n\np is corrected over all classes of the runs compared."
+        "\n\np has Holm's correction for the number of classes in all runs compared."
     )

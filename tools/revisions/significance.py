@@ -1,4 +1,4 @@
-"""Whether two models differ on the same test images by more than chance."""
+"""Whether two models differ significantly on the same test images."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from statsmodels.stats.multitest import multipletests
 
 from stages.scoring.metrics import METRICS
 
-LEVEL = 0.05  # what counts as real; the intervals are at 1 - LEVEL
+LEVEL = 0.05  # below it, p is significant; the intervals are at 1 - LEVEL
 RESAMPLES = 1999
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model said about n images: `predicted` (n,), `probabilities` (n, classes) or None."""
+    """Predictions for n images: `predicted` (n,), `probabilities` (n, classes) or None."""
 
     predicted: NDArray[np.int64]
     probabilities: NDArray[np.float32] | None
@@ -23,9 +23,9 @@ class Answers:
 
 @dataclass(frozen=True)
 class Difference:
-    """A metric of two models on the same images; the interval is of `after - before`, at 95%.
+    """A metric of two models on the same images; `low` to `high`: 95% interval of `after - before`.
 
-    `lost` images were right before and are wrong after, `gained` ones the other way round.
+    `lost` images were right before and are wrong after, `gained` images the reverse.
     """
 
     before: float
@@ -38,13 +38,13 @@ class Difference:
 
 
 def compare_accuracy(right_before: NDArray[np.bool_], right_after: NDArray[np.bool_]) -> Difference:
-    """The exact McNemar test: both arrays (n,) tell which of the same images were right.
+    """The exact McNemar test on arrays (n,) that say which of the same images were right.
 
-    Without a difference, an image that only one model gets right is as likely to be the one's as
-    the other's: the count of `gained` among these discordant images is binomial, with 1/2
-    (McNemar 1947). The interval of the difference is that of this share, by Clopper and Pearson,
-    times the discordant images in all images (Armitage and Berry 1994, paired proportions). So it
-    leaves out 0 exactly where p is below 5%.
+    If the models do not differ, each is equally likely to be the one that is right on a discordant
+    image: the number of `gained` among these is binomial, with probability 1/2 (McNemar 1947). The
+    interval of the difference follows from that of this share, by Clopper and Pearson, times the
+    share of discordant images (Armitage and Berry 1994, paired proportions). So it excludes 0
+    exactly if p is below 5%.
     """
     gained = int(np.sum(~right_before & right_after))
     lost = int(np.sum(right_before & ~right_after))
@@ -65,16 +65,15 @@ def compare_metric(
 ) -> Difference:
     """A metric of `METRICS` for two models on the same images, whose labels are (n,).
 
-    Accuracy by `compare_accuracy`. The others by the permutation test of paired samples, where
-    without a difference each image's two answers may be swapped, and an interval by the
-    percentile bootstrap over images.
+    Accuracy uses `compare_accuracy`. Other metrics use a paired permutation test, which swaps the
+    two models' predictions for an image, and a percentile bootstrap over images for the interval.
     """
     metric = METRICS[name].function
     exact = compare_accuracy(before.predicted == labels, after.predicted == labels)
     if name == "accuracy":
         return exact
 
-    def score(models: NDArray[np.int64]) -> float:  # (n,): 0 or 1, whose answer to each image
+    def score(models: NDArray[np.int64]) -> float:  # (n,): per image, 0: before, 1: after
         of_after = models.astype(bool)
         predicted = np.where(of_after, after.predicted, before.predicted)
         if before.probabilities is None or after.probabilities is None:
@@ -118,9 +117,8 @@ def compare_metric(
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """P values corrected for their number by Holm's method (Holm 1979).
+    """P values, corrected for multiple testing by Holm's method (Holm 1979).
 
-    The chance that any of them falls below a level where there is no difference at all is no
-    greater than that level.
+    If nothing differs at all, the chance that any of them is below a level is at most that level.
     """
     return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []

@@ -1,4 +1,4 @@
-"""What dvc.lock and dvc.yaml say of stages."""
+"""The stages in dvc.lock and dvc.yaml."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ Stages = dict[str, dict[str, Any]]  # as in dvc.lock
 
 
 def read_lock(text: str) -> Stages:
-    """The stages of a dvc.lock, in their order there; none if it is empty."""
+    """The stages of a dvc.lock, in order; none if it is empty."""
     stages: Stages = (yaml.load(text, yaml.CSafeLoader) or {}).get("stages", {})
     return stages
 
 
 def find_timed(text: str) -> set[str]:
-    """The stages of a dvc.yaml that write wall-clock times, which differ with every run.
+    """The stages of a dvc.yaml that write wall-clock times, which differ in every run.
 
-    They have `meta: {timed: true}`. Names are those before the @ of an instance.
+    They have `meta: {timed: true}`. The names are those before the @ of an instance.
     """
     stages = yaml.load(text, yaml.CSafeLoader)["stages"]
     return {
@@ -27,5 +27,5 @@ def find_timed(text: str) -> set[str]:
 
 
 def kind_of(name: str) -> str:
-    """The name in dvc.yaml of a stage: `train` of `train@RUN`."""
+    """The name of a stage in dvc.yaml: `train` for `train@RUN`."""
     return name.partition("@")[0]

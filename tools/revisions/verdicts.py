@@ -1,4 +1,4 @@
-"""What became of each run between two revisions, and what of it is more than chance."""
+"""What happened to each run between two revisions, and which changes are significant."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -25,17 +25,17 @@ from tools.revisions.significance import (
     holm,
 )
 
-BETTER, WORSE, NO_CHANGE = "better", "worse", "no real change"
+BETTER, WORSE, NO_CHANGE = "better", "worse", "no significant change"
 NOT_COMPARABLE = "not comparable"
-SAME, ADDED, REMOVED = "the same predictions", "new", "removed"
+SAME, ADDED, REMOVED = "same predictions", "new", "removed"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a run: one of the words above, and why it, or a metric, is not comparable.
+    """The verdict on a run: one of the words above, and why it, or a metric, is not comparable.
 
-    `metrics` holds the differences by the metric's name, `classes` those of the accuracy on the
-    test images of each class; the p values of both are corrected.
+    `metrics` holds the differences by metric name, `classes` those in accuracy on the test images
+    of each class; the p values of both are corrected.
     """
 
     run: str
@@ -46,10 +46,10 @@ class Verdict:
 
 
 def judge_all(before: Revision, after: Revision, metrics: list[str]) -> list[Verdict]:
-    """The verdict on every run of either revision, those that are no more at the end.
+    """The verdict on every run of either revision, removed runs last.
 
-    P values are corrected over the runs whose predictions changed: each metric's, and those of all
-    classes of these runs.
+    P values are corrected over the runs whose predictions changed: separately for each metric, and
+    together for all classes of these runs.
     """
     names = [*after.runs, *(name for name in before.runs if name not in after.runs)]
     verdicts = [judge(name, before, after, metrics) for name in names]
@@ -74,7 +74,7 @@ def judge(run: str, before: Revision, after: Revision, metrics: list[str]) -> Ve
         labels, old = read_answers(before, run)
         labels_after, new = read_answers(after, run)
         if not np.array_equal(labels, labels_after):
-            raise InputError("the predictions are of test images with other labels")
+            raise InputError("the predictions are for test images with other labels")
     except InputError as error:
         return Verdict(run, NOT_COMPARABLE, str(error))
     lacking = ""
@@ -103,7 +103,7 @@ def judge(run: str, before: Revision, after: Revision, metrics: list[str]) -> Ve
 
 
 def same(before: Answers, after: Answers) -> bool:
-    """Whether two models say the very same of all images, as far as it was read."""
+    """Whether two models predict the same for all images, with the same probabilities if read."""
     probabilities: list[Any] = [before.probabilities, after.probabilities]
     return np.array_equal(before.predicted, after.predicted) and np.array_equal(*probabilities)
 
@@ -111,8 +111,8 @@ def same(before: Answers, after: Answers) -> bool:
 def require_same_test_images(run: str, before: Revision, after: Revision) -> None:
     """Raises an InputError, with the reason, if the two were scored on different test images.
 
-    The hash in dvc.lock of what `evaluate` read decides if it is the same; where it differs, the
-    pixels may still be the same before normalization, which the audit's hashes tell.
+    They are the same if dvc.lock has the same hash for what `evaluate` read. If it differs, the
+    pixels may still be the same before normalization: then the audit's hashes are equal.
     """
     old, new = (revision.runs[run]["dataset"] for revision in (before, after))
     if old != new:
@@ -130,10 +130,10 @@ def require_same_test_images(run: str, before: Revision, after: Revision) -> Non
     tests = [read_audit(revision, old)["test"] for revision in (before, after)]
     for revision, test in zip((before, after), tests, strict=True):
         if "sha256" not in test:
-            raise InputError(f"{revision.name} did not record which test images it scored")
+            raise InputError(f"{revision.name} has no hash of the test images that it scored")
     if tests[0]["sha256"] != tests[1]["sha256"]:
         raise InputError(
-            f"other test images: {tests[0]['images']:,} ({tests[0]['sha256'][:8]}) before, "
+            f"different test images: {tests[0]['images']:,} ({tests[0]['sha256'][:8]}) before, "
             f"{tests[1]['images']:,} ({tests[1]['sha256'][:8]}) after"
         )
 
@@ -152,20 +152,20 @@ def compare_classes(
 
 
 def correct_over_runs(verdicts: list[Verdict], kind: str) -> list[Verdict]:
-    """The verdicts with the p values of their `kind`, "metrics" or "classes", corrected.
+    """The verdicts with corrected p values of one `kind`, "metrics" or "classes".
 
-    Each metric is a family of its own, one p value a run; all classes of all runs are one family.
+    Each metric is its own family, with one p value per run; all classes of all runs are one family.
     """
     families: dict[str, list[tuple[int, str]]] = {}
-    for number, verdict in enumerate(verdicts):
+    for index, verdict in enumerate(verdicts):
         for name in getattr(verdict, kind):
-            families.setdefault(name if kind == "metrics" else "", []).append((number, name))
+            families.setdefault(name if kind == "metrics" else "", []).append((index, name))
     corrected: list[dict[str, Difference]] = [{} for _ in verdicts]
     for members in families.values():
-        found = [getattr(verdicts[number], kind)[name] for number, name in members]
+        found = [getattr(verdicts[index], kind)[name] for index, name in members]
         p_values = holm([difference.p for difference in found])
-        for (number, name), difference, p in zip(members, found, p_values, strict=True):
-            corrected[number][name] = replace(difference, p=p)
+        for (index, name), difference, p in zip(members, found, p_values, strict=True):
+            corrected[index][name] = replace(difference, p=p)
     return [
         replace(verdict, metrics=new) if kind == "metrics" else replace(verdict, classes=new)
         for verdict, new in zip(verdicts, corrected, strict=True)
@@ -173,7 +173,7 @@ def correct_over_runs(verdicts: list[Verdict], kind: str) -> list[Verdict]:
 
 
 def judge_difference(metric: str, difference: Difference) -> str:
-    """BETTER, WORSE or NO_CHANGE, by a p value that is already corrected."""
+    """BETTER, WORSE or NO_CHANGE, from a p value that is already corrected."""
     gain = difference.after - difference.before
     if difference.p >= LEVEL or gain == 0:
         return NO_CHANGE
@@ -181,7 +181,7 @@ def judge_difference(metric: str, difference: Difference) -> str:
 
 
 def find_regressions(verdicts: list[Verdict], tolerance: dict[str, float | None]) -> Iterator[str]:
-    """A line for each metric of a run that got really worse by more than its tolerance.
+    """One line for each metric of a run that got significantly worse by more than its tolerance.
 
     A tolerance of None accepts any loss.
     """
@@ -195,6 +195,6 @@ def find_regressions(verdicts: list[Verdict], tolerance: dict[str, float | None]
                 and loss > allowed
             ):
                 yield (
-                    f"{verdict.run}: {metric} got really worse, by {loss:.4f}; "
+                    f"{verdict.run}: {metric} got significantly worse, by {loss:.4f}; "
                     f"review.tolerance.{metric} in params.yaml allows {allowed}"
                 )
