@@ -1,4 +1,4 @@
-"""Looks for what makes accuracy lie: test images among the training images, and other flaws."""
+"""Finds what makes accuracy misleading: test images among the training images, other flaws."""
 
 import hashlib
 from dataclasses import dataclass
@@ -22,9 +22,10 @@ PAIRS = 12  # shown in the picture
 
 @dataclass(frozen=True)
 class Nearest:
-    """For each test image, all (n,): the nearest training image, by its index, and how near.
+    """The nearest training image to each test image; every array is (n,).
 
-    `same` tells where it has the same pixels; `distance` is 0 to 1, see `find_near`.
+    `index` is that of the training image, `distance` is 0 to 1, see `find_near`, and `same` is true
+    where both have the same pixels.
     """
 
     index: NDArray[np.int64]
@@ -36,7 +37,7 @@ def main(raw: Path, report: Path, picture: Path, gate: Path) -> None:
     """Writes `report` (JSON), `picture` (PNG), and `gate` if the data may be used.
 
     Raises:
-        InputError: more test images than `audit.max_overlap` are training images too.
+        InputError: more than `audit.max_overlap` test images are also training images.
     """
     classes = read_json(raw / "about.json")["classes"]
     threadpool_limits(read_parameter("threads"))
@@ -51,8 +52,8 @@ def main(raw: Path, report: Path, picture: Path, gate: Path) -> None:
     with atomic_write(report) as path:
         write_json(path, counts)
     print(
-        f"{raw.name}: of {len(nearest.same)} test images {counts['test_in_training']} are also "
-        f"training images, {counts['test_near_training']} nearly so"
+        f"{raw.name}: {counts['test_in_training']} of {len(nearest.same)} test images are also "
+        f"training images, {counts['test_near_training']} are near duplicates"
     )
     refuse_overlap(raw.name, nearest, read_parameter("audit.max_overlap"))
     with atomic_write(gate) as path:
@@ -60,20 +61,20 @@ def main(raw: Path, report: Path, picture: Path, gate: Path) -> None:
 
 
 def join(one: Split, other: Split) -> Split:
-    """The images and labels of two splits as one."""
+    """The images and labels of two splits, concatenated."""
     images, labels = (np.concatenate(parts) for parts in zip(one, other, strict=True))
     return images, labels
 
 
 def find_nearest(test: NDArray[np.uint8], training: NDArray[np.uint8]) -> Nearest:
-    """The nearest training image of each test image; both (n, h, w, c)."""
+    """The nearest training image to each test image; both arrays are (n, h, w, c)."""
     same = find_exact(test, training)
     near, distance = find_near(test, training)
     return Nearest(np.where(same >= 0, same, near), distance, same >= 0)
 
 
 def count_overlap(splits: dict[str, Split], nearest: Nearest, near: float) -> dict[str, int]:
-    """How many images stand in two splits, exactly, or at a distance below `near`."""
+    """Counts images that are in two splits, exactly or at a distance below `near`."""
     held_out = find_exact(splits["validation"][0], splits["train"][0])
     return {
         "validation_in_train": int((held_out >= 0).sum()),
@@ -85,26 +86,26 @@ def count_overlap(splits: dict[str, Split], nearest: Nearest, near: float) -> di
 def draw_nearest(
     nearest: Nearest, test: Split, training: Split, classes: list[str], name: str, out: Path
 ) -> None:
-    """Draws the test images that are nearest to a training image, above that."""
+    """Draws the test images nearest to a training image, each above that training image."""
     order = np.argsort(np.where(nearest.same, -1, nearest.distance), kind="stable")[:PAIRS]
     draw_pairs(
         [(test[0][i], training[0][nearest.index[i]]) for i in order],
         [
             f"{classes[test[1][i]]} / {classes[training[1][nearest.index[i]]]}\n"
-            + ("the same" if nearest.same[i] else f"{nearest.distance[i]:.3f}")
+            + ("identical" if nearest.same[i] else f"{nearest.distance[i]:.3f}")
             for i in order
         ],
-        title=f"{name}: the test images (above) that are nearest to a training image (below)",
+        title=f"{name}: the test images (above) nearest to a training image (below)",
         out=out,
     )
 
 
 def describe(splits: dict[str, Split], classes: list[str]) -> dict[str, Any]:
-    """Counts of each split: images, images a class, images that occur before, constant images.
+    """Counts for each split: images, images per class, repeated images, constant images.
 
-    `imbalance` is the count of the greatest class over that of the smallest, 1 where all are equal;
-    `sha256` is of the images and then the labels, in C order: it tells whether two revisions score
-    on the same images.
+    `imbalance` is the size of the largest class divided by that of the smallest: 1 if all are
+    equal, None if a class is empty. `sha256` is that of the images, then the labels, in C order: it
+    shows whether two revisions are scored on the same images.
     """
     report: dict[str, Any] = {}
     for split, (images, labels) in splits.items():
@@ -123,7 +124,7 @@ def describe(splits: dict[str, Split], classes: list[str]) -> dict[str, Any]:
 
 
 def refuse_overlap(dataset: str, nearest: Nearest, allowed: int) -> None:
-    """Raises an InputError if more test images than allowed are the same as a training image."""
+    """Raises an InputError if more than `allowed` test images are also training images."""
     found = np.flatnonzero(nearest.same)
     if len(found) > allowed:
         pairs = [f"test {i} is training {nearest.index[i]}" for i in found[:3]]
@@ -131,7 +132,7 @@ def refuse_overlap(dataset: str, nearest: Nearest, allowed: int) -> None:
         raise InputError(
             f"data set {dataset}: {len(found)} of {len(nearest.same)} test images are also "
             f"training images ({', '.join(pairs + more)}), but audit.max_overlap allows {allowed}: "
-            "accuracy on them measures memory. Remove them; or, to go on knowingly, "
+            "accuracy on them measures memorization. Remove them, or accept them with "
             f"`dvc exp run -S audit.max_overlap={len(found)}`"
         )
 

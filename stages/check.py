@@ -1,4 +1,4 @@
-"""Validates the whole of params.yaml, before anything runs on it."""
+"""Validates all of params.yaml before any other stage uses it."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from stages.schema.validation import validate
 
 
 def main(params: Path, out: Path) -> None:
-    """Writes the same sentence to `out` whenever `params` is valid."""
+    """Writes the same text to `out` for every valid `params`, so that it reruns no later stage."""
     parameters = validate(make_schema(), read_parameters(params))
     for name, dataset in parameters.data.items():
         if len(set(dataset.classes)) < len(dataset.classes):
-            raise InputError(f"data.{name}.classes: a name stands twice in {dataset.classes}")
+            raise InputError(f"data.{name}.classes: a name occurs twice in {dataset.classes}")
     for name, settings in parameters.models.items():
         check_run(name, settings, datasets=list(parameters.data))
     with atomic_write(out) as path:

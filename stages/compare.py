@@ -1,4 +1,4 @@
-"""Puts all runs side by side: accuracy, what it costs in time, and a page that leads to all."""
+"""Compares all runs: their accuracy, its cost in time, and a page that links to every picture."""
 
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from stages.runtime.files import atomic_write, read_json
 
 
 def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
-    """Draws `accuracy` and `tradeoff`, a panel a data set, and writes `page`.
+    """Draws `accuracy` and `tradeoff` and writes `page`.
 
-    From `metrics`/RUN.json and `metrics`/profile/RUN.json of every run.
+    Reads `metrics`/RUN.json and `metrics`/profile/RUN.json of every run.
     """
     datasets: dict[str, dict[str, dict[str, float]]] = {}
     processors: set[str] = set()
@@ -35,7 +35,7 @@ def read(path: Path) -> Any:
     """The values of a JSON file."""
     if not path.exists():
         raise InputError(
-            f"{path}: missing; run `dvc repro`, or `git rm` what a removed run has left in metrics/"
+            f"{path}: missing; run `dvc repro`, or `git rm` the files of a removed run in metrics/"
         )
     return read_json(path)
 

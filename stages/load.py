@@ -1,4 +1,4 @@
-"""Reads a data set in any known format and writes its splits as arrays of uint8."""
+"""Reads a data set in any known format and writes its splits as uint8 arrays."""
 
 from importlib import import_module
 from pathlib import Path
@@ -25,8 +25,8 @@ def main(dataset: str, out: Path) -> None:
     test = check(f"{folder}: test", read(folder, "test", classes), classes)
     if train[0].shape[1:] != test[0].shape[1:]:
         raise InputError(
-            f"{folder}: a training image is of {train[0].shape[1:]}, a test image of "
-            f"{test[0].shape[1:]} numbers (height, width, channels); make all alike"
+            f"{folder}: training images have shape {train[0].shape[1:]}, test images "
+            f"{test[0].shape[1:]} (height, width, channels); convert all to the same shape"
         )
     held = sample_validation(train[1], parameters["validation_fraction"], read_parameter("seed"))
     splits = {
@@ -37,7 +37,7 @@ def main(dataset: str, out: Path) -> None:
     missing = set(range(len(classes))) - set(train[1][~held].tolist())
     if missing:
         names = ", ".join(classes[label] for label in sorted(missing))
-        raise InputError(f"{folder}: no training image of {names}; add some or drop the class")
+        raise InputError(f"{folder}: no training image of {names}; add some or remove the class")
 
     with atomic_write(out) as partial:
         for split, (images, labels, chosen) in splits.items():
@@ -50,7 +50,7 @@ def main(dataset: str, out: Path) -> None:
 
 
 def find_source(folder: Path) -> Any:
-    """The `read` function of the module in `stages/sources/` whose marker file `folder` holds."""
+    """The `read` function of the module in `stages/sources/` whose marker file is in `folder`."""
     markers = {}
     for path in sorted(SOURCES.glob("*.py")):
         source = import_module(f"stages.sources.{path.stem}")
@@ -59,11 +59,15 @@ def find_source(folder: Path) -> Any:
     for marker, read in markers.items():
         if any(folder.glob(marker)):
             return read
-    raise InputError(f"{folder}: no data set of a known format; it holds none of {known}")
+    raise InputError(f"{folder}: no data set of a known format; expected one of {known}")
 
 
 def check(name: str, split: tuple[Any, Any], classes: list[str]) -> Split:
-    """The same images and labels, the labels as uint8, if each image has that of a class."""
+    """The same images and labels, the labels as uint8.
+
+    Raises:
+        InputError: there are no images, the counts differ, or a label is not that of a class.
+    """
     images, labels = split
     if len(images) != len(labels):
         raise InputError(f"{name}: {len(images)} images but {len(labels)} labels")
@@ -73,13 +77,13 @@ def check(name: str, split: tuple[Any, Any], classes: list[str]) -> Split:
     if len(bad):
         raise InputError(
             f"{name}: image {bad[0]} has label {labels[bad[0]]}, but params.yaml names "
-            f"{len(classes)} classes, 0 to {len(classes) - 1} ({len(bad)} labels are outside)"
+            f"{len(classes)} classes, 0 to {len(classes) - 1} ({len(bad)} labels are out of range)"
         )
     return images, labels.astype(np.uint8)
 
 
 def sample_validation(labels: NDArray[np.uint8], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Which images to hold out: `fraction` of each class, drawn at random; bool (n,)."""
+    """Which images to hold out: `fraction` of each class, sampled at random; bool (n,)."""
     random = np.random.default_rng(seed)
     held = np.zeros(len(labels), dtype=bool)
     for label in np.unique(labels):

@@ -1,4 +1,4 @@
-"""Turns pixels of 0 to 255 into float32 numbers that models train well on."""
+"""Turns pixels of 0 to 255 into float32 values that models train well on."""
 
 import functools
 from pathlib import Path
@@ -16,7 +16,7 @@ Normalization = dict[str, list[float]]  # `mean` and `deviation`
 
 
 def main(raw: Path, out: Path) -> None:
-    """Writes the splits of `raw` to `out`; the numbers used go into `out`/about.json."""
+    """Writes the splits of `raw` to `out`, and the mean and deviation to `out`/about.json."""
     method = read_parameter("normalize.method")
     metadata = read_json(raw / "about.json")
     metadata["normalization"] = normalization = learn(read_split(raw / "train")[0], method)
@@ -30,26 +30,26 @@ def main(raw: Path, out: Path) -> None:
 
 
 def learn(train: NDArray[np.uint8], method: str) -> Normalization:
-    """Mean and standard deviation to normalize by, one per channel, on pixels of 0 to 1.
+    """The mean and standard deviation to normalize with, per channel, for pixels of 0 to 1.
 
-    Learned from the training images alone, uint8 (n, h, w, c).
+    Learned only from the training images, uint8 (n, h, w, c).
     """
     return METHODS[method](train)
 
 
 def unit(train: NDArray[np.uint8]) -> Normalization:
-    """What leaves pixels of 0 to 1 as they are."""
+    """Mean 0 and deviation 1, which leave pixels of 0 to 1 unchanged."""
     channels = train.shape[-1]
     return {"mean": [0.0] * channels, "deviation": [1.0] * channels}
 
 
 def standardize(train: NDArray[np.uint8]) -> Normalization:
-    """What gives each channel of the training images mean 0 and standard deviation 1."""
+    """The values that give each channel of the training images mean 0 and standard deviation 1."""
     counts = [np.bincount(train[..., c].ravel(), minlength=256) for c in range(train.shape[-1])]
     pixels = np.arange(256) / 255
     mean = [float(np.average(pixels, weights=n)) for n in counts]
     variance = [np.average((pixels - m) ** 2, weights=n) for m, n in zip(mean, counts, strict=True)]
-    # A constant channel has deviation 0: it stays 0 instead of becoming NaN.
+    # A constant channel has deviation 0; divided by 1, it becomes 0 instead of NaN.
     return {"mean": mean, "deviation": [float(np.sqrt(v)) or 1.0 for v in variance]}
 
 

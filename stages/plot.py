@@ -1,4 +1,4 @@
-"""Draws what a run gets wrong, how sure it is, how it learned, and what it sees."""
+"""Draws the pictures of a run: its mistakes, confidence, learning curve and filters."""
 
 import csv
 from importlib import import_module
@@ -22,10 +22,10 @@ PICTURES = Path(__file__).with_name("figures") / "run"
 def main(
     model: Path, test: Path, predictions: Path, probabilities: Path, curve: Path, out: Path
 ) -> None:
-    """Draws what there is to draw of a run into the folder `out`, with a page that shows it all.
+    """Draws the pictures of a run into the folder `out`, with a page that shows them all.
 
-    `test` holds the raw test images; `probabilities` and `curve` may be empty of what a run of
-    another kind has, and then their pictures are left out.
+    `test` contains the raw test images. Pictures that need probabilities or epochs are left out for
+    a run without them.
     """
     of_run = read_run(model, test, predictions, probabilities, curve)
     with atomic_write(out) as folder:
@@ -42,24 +42,23 @@ def main(
 
 
 def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, curve: Path) -> Run:
-    """What the other stages wrote of a run.
+    """Reads what other stages wrote for a run.
 
     Raises:
-        InputError: they do not fit together.
+        InputError: the files differ in their number of images.
     """
-    seed, threads = read_parameter("seed"), read_parameter("threads")
-    metadata = read_metadata(open_classifier(model, threads))
+    metadata = read_metadata(open_classifier(model, threads=1))
     images, _ = read_split(test)
     with predictions.open(encoding="utf-8", newline="") as lines:
         labels, predicted = read_predictions(lines, metadata["classes"])
     try:
         likely = read_probabilities(probabilities, len(images))
     except ValueError as error:
-        raise InputError(f"{probabilities}: {error}; run `dvc repro` to make it anew") from None
+        raise InputError(f"{probabilities}: {error}; run `dvc repro` to recreate it") from None
     if len(images) != len(labels):
         raise InputError(
-            f"{len(images)} images, but {predictions} has {len(labels)} predictions; run "
-            "`dvc repro` to make them anew"
+            f"{predictions}: {len(labels)} predictions, but {test} has {len(images)} images; run "
+            "`dvc repro` to recreate them"
         )
     return Run(
         model.stem,
@@ -73,8 +72,7 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
         metadata["normalization"],
         read_parameter("plot.examples"),
         read_parameter("plot.mistakes"),
-        seed,
-        threads,
+        read_parameter("seed"),
     )
 
 

@@ -1,4 +1,4 @@
-"""Measures what a model costs: time for an image, size, parameters. It feeds no training."""
+"""Measures what a model costs: time per image, size, parameters. No training depends on it."""
 
 import platform
 import time
@@ -16,21 +16,21 @@ from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
 
 VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX"}  # by their flag in /proc/cpuinfo
-THREADS = 1  # the latency that a request pays on a busy server, and the same for every model
+THREADS = 1  # as for a request on a busy server, and the same for every model
 
 
 def main(model: Path, out: Path) -> None:
-    """Writes what `model` costs, its data set, and the processor here, to `out` (JSON)."""
+    """Writes the costs and data set of `model`, and this processor's name, to `out` (JSON)."""
     session = open_classifier(model, THREADS)
     costs = measure(session, **read_parameter("profile")) | describe(model)
     with atomic_write(out) as path:
         origin = {"dataset": read_metadata(session)["dataset"], "processor": name_processor()}
         write_json(path, origin | costs)
-    print(f"{model.stem}: {costs['latency_median_ms']:.3f} ms an image")
+    print(f"{model.stem}: {costs['latency_median_ms']:.3f} ms per image")
 
 
 def name_processor() -> str:
-    """The model of the processor, and the widest vectors that it computes with."""
+    """The processor's model and its widest vector instructions."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text(encoding="utf-8").splitlines() if information.exists() else []
     values = {key.strip(): value for key, _, value in (line.partition(": ") for line in lines)}
@@ -45,8 +45,8 @@ def measure(
 ) -> dict[str, float]:
     """Latency of one image and throughput of a batch, wall time, on images of random pixels.
 
-    `repeats` single images are timed one by one and `batches` batches of `batch` images, each
-    after `warm_up` calls that are not. Milliseconds, and images a second by the median batch.
+    `repeats` calls with one image are timed after `warm_up` untimed ones, then `batches` calls with
+    `batch` images after one. In milliseconds, and in images per second for the median batch.
     """
     shape = session.get_inputs()[0].shape[1:]
     random = np.random.default_rng(0)
@@ -63,7 +63,7 @@ def measure(
 def time_calls(
     session: InferenceSession, images: NDArray[np.float32], warm_up: int, repeats: int
 ) -> list[float]:
-    """Seconds of each of `repeats` calls."""
+    """The seconds of each of `repeats` calls, after `warm_up` untimed ones."""
     seconds = []
     for call in range(warm_up + repeats):
         start = time.perf_counter()
@@ -74,10 +74,10 @@ def time_calls(
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """The size of a model: bytes of the file, numbers learned, nodes of its trees, convolutions.
+    """The size of a model: bytes of its file, parameters, tree nodes, convolutions.
 
-    `parameters` counts the float numbers that the graph holds: weights, support vectors and their
-    coefficients; thresholds of trees are counted as `tree_nodes`.
+    `parameters` counts the float values in the graph: weights, support vectors and their
+    coefficients. Thresholds of trees are counted as `tree_nodes` instead.
     """
     graph = onnx.load(path).graph
     parameters = sum(

@@ -1,4 +1,4 @@
-"""Lays images out as a model takes them: `flat` (n, h*w*c) or `image` (n, h, w, c)."""
+"""Reshapes images to the layout that a model takes: `flat` (n, h*w*c) or `image` (n, h, w, c)."""
 
 import functools
 from pathlib import Path
@@ -24,7 +24,7 @@ def main(normalized: Path, layout: str, out: Path) -> None:
             write_split(partial / split, images, labels, change=lay_out)
         write_json(partial / "about.json", metadata)
     numbers = " x ".join(map(str, lay_out(images).shape[1:]))
-    print(f"{layout}: an image is {numbers} numbers")
+    print(f"{layout}: each image is {numbers} numbers")
 
 
 def reshape(images: NDArray[Any], layout: str) -> NDArray[Any]:
@@ -35,13 +35,13 @@ def reshape(images: NDArray[Any], layout: str) -> NDArray[Any]:
 
 
 def flatten(images: NDArray[Any]) -> NDArray[Any]:
-    """Images (n, h, w, c) as rows, (n, h*w*c)."""
+    """Images (n, h, w, c) flattened to (n, h*w*c)."""
     n, height, width, channels = images.shape
     return images.reshape(n, height * width * channels)
 
 
 def keep(images: NDArray[Any]) -> NDArray[Any]:
-    """Images (n, h, w, c) as they are."""
+    """Images (n, h, w, c), unchanged."""
     return images
 
 

@@ -1,4 +1,4 @@
-"""Trains one model, on training and validation images alone, and writes it as an ONNX file."""
+"""Trains one model, using only training and validation images, and writes it as an ONNX file."""
 
 import csv
 import os
@@ -34,7 +34,7 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
         converting = import_module(f"stages.frameworks.{settings['framework']}.convert")
         build = import_module(f"stages.models.{settings['model']}").build
 
-    print(f"{name}: fits {len(train[1])} images, validates on {len(validation[1])}", flush=True)
+    print(f"{name}: {len(train[1])} training, {len(validation[1])} validation images", flush=True)
     fitting.limit_threads(threads)
     with atomic_write(out) as model_file, atomic_write(learning_curve) as curve_file:
         try:
@@ -62,8 +62,8 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Keeps what TensorFlow's C++ says of itself off the screen; its errors are exceptions."""
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # it heeds this only when it is imported
+    """Hides the messages of TensorFlow's C++ code; its errors still raise exceptions."""
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read only when TensorFlow is imported
     screen = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
@@ -77,9 +77,9 @@ def silenced() -> Iterator[None]:
 def write_end_of_curve(
     path: Path, session: InferenceSession, images: NDArray[np.float32], labels: NDArray[np.uint8]
 ) -> None:
-    """Writes the learning curve of a model without epochs: one row, the end of the fit.
+    """Writes the learning curve of a model without epochs: one row, for the end of the fit.
 
-    Its column `val_accuracy` is left out where there are no validation images.
+    The column `val_accuracy` is left out if there are no validation images.
     """
     row: dict[str, float] = {"epoch": 0}
     if len(labels):

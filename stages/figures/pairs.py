@@ -1,4 +1,4 @@
-"""Images that are alike, in pairs."""
+"""Pairs of similar images."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stages.figures.style import new_figure, save, show_image
 
-A_ROW = 6
+PER_ROW = 6
 
 
 def draw_pairs(
@@ -16,10 +16,10 @@ def draw_pairs(
     title: str,
     out: Path,
 ) -> None:
-    """Draws pairs of images (h, w, c), one above the other, six pairs a row, with captions."""
-    rows = -(-len(pairs) // A_ROW)
+    """Draws pairs of images (h, w, c), one above the other, six pairs per row, with captions."""
+    rows = -(-len(pairs) // PER_ROW)
     figure = new_figure(width=9, height=0.5 + 3.3 * rows)
-    grid = figure.subplots(rows, A_ROW, squeeze=False).flat
+    grid = figure.subplots(rows, PER_ROW, squeeze=False).flat
     for axes, (above, below), caption in zip(grid, pairs, captions, strict=False):
         gap = np.full((1, *above.shape[1:]), 255, dtype=np.uint8)
         show_image(axes, np.concatenate([above, gap, below]), caption, size=8)

@@ -1,4 +1,4 @@
-"""Reading a trained model, an ONNX file, and classifying images with it."""
+"""Opens a trained model, an ONNX file, and classifies images with it."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from stages.runtime.errors import InputError
 Prediction = tuple[NDArray[np.int64], NDArray[np.float32] | None]
 
 METADATA = ("dataset", "classes", "normalization", "layout", "image_shape")
-BATCH = 500  # images at once: keeps memory small, and more are not faster
+BATCH = 500  # images at a time: takes little memory, and more are not faster
 NOT_ONNX = (
     errors.Fail,
     errors.InvalidArgument,
@@ -22,7 +22,7 @@ NOT_ONNX = (
     errors.InvalidProtobuf,
     errors.NotImplemented,
     errors.RuntimeException,
-    UnicodeDecodeError,  # of a name inside
+    UnicodeDecodeError,  # from a name in the file
 )
 
 
@@ -30,26 +30,28 @@ def open_classifier(model: Path | bytes, threads: int) -> onnxruntime.InferenceS
     """A session on an ONNX file, or on its bytes, that computes with `threads` threads.
 
     Raises:
-        InputError: it is no ONNX file, or its inputs and outputs are not those of this project.
+        InputError: it is not an ONNX file, or its inputs or outputs are not those of this project.
     """
     name = "the exported model" if isinstance(model, bytes) else str(model)
     content = model if isinstance(model, bytes) else model.read_bytes()
     try:
         session = open_session(content, threads)
     except NOT_ONNX as error:
-        raise InputError(f"{name}: not an ONNX model ({error}); run `dvc repro`") from None
+        raise InputError(
+            f"{name}: not an ONNX model ({error}); run `dvc repro` to recreate it"
+        ) from None
     inputs = [value.name for value in session.get_inputs()]
     outputs = [value.name for value in session.get_outputs()]
     if inputs != ["images"] or outputs not in (["label"], ["label", "probability"]):
         raise InputError(
-            f"{name}: takes {inputs} and gives {outputs}; expected ['images'] and ['label'] or "
-            "['label', 'probability'], as `python -m stages.train` writes"
+            f"{name}: inputs {inputs} and outputs {outputs}; expected ['images'] and ['label'] or "
+            "['label', 'probability'], as `python -m stages.train` writes them"
         )
     return session
 
 
 def open_session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """A session on the bytes of any ONNX file, on the processor, with the same bits every time."""
+    """A session on the bytes of any ONNX file, on the CPU, with the same bits every time."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -59,20 +61,20 @@ def open_session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
 
 
 def read_metadata(session: onnxruntime.InferenceSession) -> dict[str, Any]:
-    """What the file says of itself: dataset, classes, normalization, layout, image_shape.
+    """The file's metadata: dataset, classes, normalization, layout, image_shape.
 
     Raises:
-        InputError: it does not say so.
+        InputError: one of them is missing.
     """
     metadata = session.get_modelmeta().custom_metadata_map
     missing = [key for key in METADATA if key not in metadata]
     if missing:
-        raise InputError(f"the model's metadata lack {', '.join(missing)}; train it here")
+        raise InputError(f"the model's metadata lack {', '.join(missing)}; retrain it here")
     return {key: json.loads(metadata[key]) for key in METADATA}
 
 
 def classify(session: onnxruntime.InferenceSession, images: NDArray[Any]) -> Prediction:
-    """Labels, int64 (n,), and probabilities, float32 (n, classes), or None where it has none.
+    """Labels, int64 (n,), and probabilities, float32 (n, classes), or None if it has none.
 
     `images` are float32, in the layout and normalization that the model was trained on.
     """

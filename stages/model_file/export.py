@@ -1,4 +1,4 @@
-"""Writing a model as ONNX: one contract, the same bytes for the same model, checked."""
+"""Writes a model as ONNX: one contract, the same bytes for the same model, checked."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from stages.model_file.classifier import Prediction
 from stages.runtime.errors import InputError
 
 # A native model computes in float64 or in another order than ONNX Runtime does in float32, so an
-# image on the border between two classes may fall to either side.
+# image on the border between two classes may get either label.
 LABELS_APART = 0.001  # share of the images
 PROBABILITY_APART = 1e-3
 
@@ -19,7 +19,7 @@ PROBABILITY_APART = 1e-3
 def to_contract(model: onnx.ModelProto, metadata: dict[str, Any]) -> bytes:
     """The file's bytes: input `images`, outputs `label` and, if any, `probability`, and metadata.
 
-    `model` has one input, float32 (n, ...), and as outputs the labels, the probabilities, or both
+    `model` has one input, float32 (n, ...); its outputs are the labels, the probabilities, or both
     in this order.
     """
     graph = model.graph
@@ -50,7 +50,7 @@ def to_contract(model: onnx.ModelProto, metadata: dict[str, Any]) -> bytes:
 
 
 def add_label(graph: onnx.GraphProto) -> None:
-    """Puts the index of the greatest probability before the probabilities, as first output."""
+    """Adds the index of the highest probability as first output, before the probabilities."""
     probability = graph.output[0]
     graph.node.append(helper.make_node("ArgMax", [probability.name], ["label"], axis=1, keepdims=0))
     label = helper.make_tensor_value_info("label", TensorProto.INT64, ["n"])
@@ -77,10 +77,10 @@ def drop_unused(graph: onnx.GraphProto) -> None:
 
 
 def make_canonical(graph: onnx.GraphProto, names: dict[str, str]) -> None:
-    """Names every value, node and initializer by its place in the graph.
+    """Names every value, node and initializer by its position in the graph.
 
-    Exporters number inner names by counters that differ from run to run. `names` gives the new
-    names of the inputs and outputs, and of the outer values for the graph inside a node.
+    Exporters number inner names with counters that differ from run to run. `names` maps old names
+    of the inputs and outputs to new ones and, for a graph inside a node, those of the outer values.
     """
     names[""] = ""  # an optional input that is left out
 
@@ -107,21 +107,21 @@ def make_canonical(graph: onnx.GraphProto, names: dict[str, str]) -> None:
 
 
 def check_agreement(native: Prediction, exported: Prediction) -> None:
-    """Compares what the fitted model and its file say of the same images.
+    """Compares the predictions of the fitted model and of its file for the same images.
 
     Raises:
-        InputError: the two disagree by more than rounding explains.
+        InputError: they differ by more than rounding explains.
     """
     apart = int((native[0] != exported[0]).sum())
     if apart > LABELS_APART * len(native[0]):
         raise InputError(
             f"the exported model gives {apart} of {len(native[0])} images another label than the "
-            "fitted one; the exporter does not convert this model faithfully, choose another"
+            "fitted one; the exporter does not convert this model faithfully: choose another"
         )
     if native[1] is not None and exported[1] is not None:
         distance = float(np.abs(native[1] - exported[1]).max())
         if not distance <= PROBABILITY_APART:
             raise InputError(
                 f"the exported model's probabilities are up to {distance:.2g} from the fitted "
-                "one's; the exporter does not convert this model faithfully, choose another"
+                "one's; the exporter does not convert this model faithfully: choose another"
             )

@@ -1,4 +1,4 @@
-"""Convolutional network: as many blocks of convolution and max pooling as there are filters."""
+"""Convolutional network: one block of convolution and max pooling per entry of `filters`."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ def build(
     pool_size: PositiveInt,
     units: list[PositiveInt],
 ) -> keras.Model:
-    """A block for each pair of `filters` and `kernel_sizes`, dense layers of `units`, softmax."""
+    """One block per pair of `filters` and `kernel_sizes`, dense layers of `units`, softmax."""
     if len(filters) != len(kernel_sizes):
         raise ValueError(f"{len(filters)} filters but {len(kernel_sizes)} kernel_sizes")
     model = keras.Sequential([keras.Input(input_shape)])

@@ -1,4 +1,4 @@
-"""Any classifier of scikit-learn, or of scikit-learn-intelex, by its import path."""
+"""Any classifier from scikit-learn or scikit-learn-intelex, by its import path."""
 
 import inspect
 from importlib.util import find_spec
@@ -16,13 +16,13 @@ from stages.runtime.errors import InputError
 
 
 def build(seed: int, *, estimator: str, **params: Any) -> BaseEstimator:
-    """The unfitted classifier `estimator`, say `sklearn.svm.SVC`, with `params`.
+    """The unfitted classifier `estimator`, e.g. `sklearn.svm.SVC`, with `params`.
 
-    Its `random_state`, where it has one, is `seed`. On a platform that scikit-learn-intelex is not
-    made for, one of its classifiers is the one of scikit-learn that it stands for.
+    Its `random_state`, if it has one, is `seed`. On a platform without scikit-learn-intelex, the
+    same classifier from scikit-learn is used instead.
 
     Raises:
-        InputError: there is no such classifier, or it does not take a parameter or its value.
+        InputError: the classifier does not exist, or does not take a parameter or its value.
     """
     kind = find_classifier(own_path(estimator), estimator)
     known = [key for key in inspect.signature(kind).parameters if key != "random_state"]
@@ -41,7 +41,7 @@ def build(seed: int, *, estimator: str, **params: Any) -> BaseEstimator:
     if "random_state" in model.get_params(deep=False):
         model.set_params(random_state=seed)
     try:
-        model._validate_params()  # what `fit` does first, hours before it may be reached
+        model._validate_params()  # `fit` does this too, but possibly hours later
     except ValueError as error:
         raise InputError(str(error)) from None
     return model

@@ -1,4 +1,4 @@
-"""How a stage starts: command-line arguments, pinned packages, one line for wrong input."""
+"""How a stage starts: command-line arguments, pinned packages, one-line errors."""
 
 import sys
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def require_pins(*groups: str) -> None:
     """Checks the installed packages against `dependency-groups` of `pyproject.toml`.
 
     Raises:
-        InputError: a package is missing or has another version than its pin.
+        InputError: a package is missing or its version differs from its pin.
     """
     for pin in read_pins(*groups):
         if pin.marker is not None and not pin.marker.evaluate():
@@ -43,5 +43,5 @@ def require_pins(*groups: str) -> None:
         if not pin.specifier.contains(installed):
             raise InputError(
                 f"{pin.name} is {installed} in {sys.prefix}, but pyproject.toml pins "
-                f"{pin.specifier}; run `make setup` (after an edit of the pin: `make lock setup`)"
+                f"{pin.specifier}; run `make setup` (after editing the pin: `make lock setup`)"
             )

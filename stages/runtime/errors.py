@@ -1,5 +1,5 @@
-"""What a user can mend."""
+"""Errors that a user can fix."""
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used; the message names it, its value and the remedy."""
+    """Unusable input; the message names it, its value and the remedy."""

@@ -1,4 +1,4 @@
-"""Writing files and folders whole or not at all."""
+"""Writes files and folders completely or not at all."""
 
 import json
 import shutil
@@ -10,10 +10,10 @@ from typing import Any
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path`; what is written there takes its place on success.
+    """Yields a temporary path next to `path`, for a file or folder; success renames it to `path`.
 
-    A file or a folder. A failure leaves `path` as it was and removes the temporary; what a killed
-    process left is removed by the next one.
+    A failure leaves `path` as it was and removes the temporary path; the next call removes one that
+    a killed process left behind.
     """
     partial = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -21,7 +21,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     try:
         yield partial
         if partial.is_dir():
-            _remove(path)  # a folder cannot be renamed over one that has files in it
+            _remove(path)  # a folder cannot be renamed over one that is not empty
         partial.replace(path)
     finally:
         _remove(partial)
@@ -35,7 +35,7 @@ def _remove(path: Path) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON that people and git can read, a line for each value."""
+    """Writes JSON that is easy to read and to diff, one line per value."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

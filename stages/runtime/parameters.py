@@ -1,4 +1,4 @@
-"""Reading what DVC tracks as parameters: `params.yaml`, and the pins in `pyproject.toml`."""
+"""Reads what DVC tracks as parameters: `params.yaml`, and the pins in `pyproject.toml`."""
 
 import tomllib
 from pathlib import Path
@@ -12,15 +12,15 @@ from stages.runtime.errors import InputError
 
 
 def read_parameters(path: Path = Path("params.yaml")) -> Any:
-    """All of the file, by the parser that DVC reads it with: others read `1e-3` as text."""
+    """The whole file, read with DVC's own parser: others read `1e-3` as text."""
     try:
         return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML: {error}") from None
+        raise InputError(f"{path}: not valid YAML: {error}") from None
 
 
 def read_parameter(name: str, path: Path = Path("params.yaml")) -> Any:
-    """The value of a parameter, `name` being its keys joined by dots: `models.RUN.params`."""
+    """The value of a parameter; `name` is its keys joined by dots, e.g. `models.RUN.params`."""
     value = read_parameters(path)
     for key in name.split("."):
         if not isinstance(value, dict) or key not in value:

@@ -1,4 +1,4 @@
-"""The whole of params.yaml."""
+"""The schema of params.yaml."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,7 +12,7 @@ Loss = Annotated[float, Field(ge=0)] | None
 
 
 class Dataset(Strict):
-    """A data set: where it lies, and what its labels 0, 1, ... are called."""
+    """A data set: its path, its validation split, and the names of its labels 0, 1, ..."""
 
     path: Annotated[str, Field(min_length=1)]
     validation_fraction: Annotated[float, Field(ge=0, lt=1)]
@@ -20,14 +20,14 @@ class Dataset(Strict):
 
 
 class Audit(Strict):
-    """What is found in the data, and how much of it is accepted."""
+    """How much overlap of test and training images is accepted, and which images count as near."""
 
     max_overlap: Annotated[int, Field(ge=0)]
     near: Annotated[float, Field(ge=0, le=1)]
 
 
 class Profile(Strict):
-    """How long a model is timed."""
+    """How many calls a model is timed for."""
 
     warm_up: Annotated[int, Field(ge=0)]
     repeats: Annotated[int, Field(ge=1)]
@@ -53,21 +53,21 @@ class Run(Strict):
 
 
 def make_schema() -> Any:
-    """The schema of the whole of params.yaml; its choices are those that the code has."""
+    """The schema of all of params.yaml; its choices are those in the code."""
     methods = tuple(read_keys("stages.normalize", "METHODS"))
     method: Any = (Literal[methods], ...)
     normalize: Any = create_model("Normalize", __base__=Strict, method=method)
-    losses: Any = dict.fromkeys(read_keys("stages.scoring.metrics", "METRICS"), (Loss, ...))
+    losses: Any = dict.fromkeys(read_keys("stages.scoring.metrics", "METRICS"), (Loss, None))
     review: Any = create_model(
         "Review",
         __base__=Strict,
-        # By how much a metric may get really worse before a review objects; None: by any amount.
+        # A review objects if a metric gets significantly worse by more than this; None: never.
         tolerance=(create_model("Tolerance", __base__=Strict, **losses), ...),
     )
     return create_model(
         "Parameters",
         __base__=Strict,
-        seed=(Annotated[int, Field(ge=0, lt=2**32)], ...),  # what numpy and scikit-learn take
+        seed=(Annotated[int, Field(ge=0, lt=2**32)], ...),  # what numpy and scikit-learn accept
         threads=(Annotated[int, Field(ge=1)], ...),
         data=(Annotated[dict[Name, Dataset], Field(min_length=1)], ...),
         audit=(Audit, ...),

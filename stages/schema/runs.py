@@ -1,4 +1,4 @@
-"""A run's block in params.yaml: what it names exists, and its parameters are ones it takes."""
+"""Checks a run's block in params.yaml: what it names exists, and its parameters are valid."""
 
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +18,7 @@ def check_run(name: str, settings: Run, datasets: list[str]) -> None:
     """Checks the block `models.name`.
 
     Raises:
-        InputError: it names something that does not exist, or has a parameter that is not valid.
+        InputError: it names something that does not exist, or a parameter is not valid.
     """
     frameworks = sorted(path.parent.name for path in STAGES.glob("frameworks/*/fit.py"))
     models = sorted(path.stem for path in STAGES.glob("models/*.py"))

@@ -1,6 +1,6 @@
-"""What the source of a module says, without importing it: that would import its libraries.
+"""Reads a module's source instead of importing it, which would import its libraries.
 
-TensorFlow alone takes five seconds, after every edit of a parameter.
+TensorFlow alone would take five seconds, after every edit of a parameter.
 """
 
 import ast
@@ -23,7 +23,7 @@ def path_of(module: str) -> Path:
 def read_fields(module: str, function: str) -> dict[str, Any]:
     """The keyword-only arguments of a function and their types, as fields of a pydantic model.
 
-    A type may use Python's built-in names, Annotated, Literal and pydantic's.
+    A type may use Python's built-in names, Annotated, Literal and pydantic's names.
     """
     names = {**vars(pydantic), "Annotated": Annotated, "Literal": Literal}
     for node in read_tree(module).body:
@@ -34,9 +34,7 @@ def read_fields(module: str, function: str) -> dict[str, Any]:
                     for argument in node.args.kwonlyargs
                 }
             except NameError as error:
-                raise InputError(
-                    f"{module}: {function}: the type of an argument: {error}"
-                ) from None
+                raise InputError(f"{module}: {function}: type of an argument: {error}") from None
     raise InputError(f"{module}: has no function {function}")
 
 
@@ -67,4 +65,4 @@ def read_tree(module: str) -> ast.Module:
     try:
         return ast.parse(path_of(module).read_text(encoding="utf-8"))
     except SyntaxError as error:
-        raise InputError(f"{module}: not Python: {error}") from None
+        raise InputError(f"{module}: not valid Python: {error}") from None

@@ -1,4 +1,4 @@
-"""Validating with pydantic, and saying what is wrong in one line."""
+"""Validation with pydantic, with all errors on one line."""
 
 from typing import Any, TypeVar
 
@@ -11,26 +11,26 @@ Schema = TypeVar("Schema", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """No unknown key, and no value of another type that could be converted."""
+    """Allows no unknown key, and converts no value from another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
     def name_known_keys(cls, content: Any) -> Any:
-        """Refuses an unknown key with the known ones, which pydantic's own message leaves out."""
+        """Refuses an unknown key and lists the known ones, which pydantic's own message omits."""
         unknown = set(content) - set(cls.model_fields) if isinstance(content, dict) else set()
         if unknown:
             names = ", ".join(sorted(map(str, unknown)))
-            raise ValueError(f"has no {names}; it has {', '.join(cls.model_fields)}")
+            raise ValueError(f"unknown key {names}; choose from {', '.join(cls.model_fields)}")
         return content
 
 
 def validate(schema: type[Schema], content: Any, *at: str) -> Schema:
-    """`content`, which stands under the keys `at` in params.yaml, as an instance of `schema`.
+    """`content`, which is under the keys `at` in params.yaml, as an instance of `schema`.
 
     Raises:
-        InputError: what is wrong with it, all on one line.
+        InputError: `content` is not valid; the message lists every problem on one line.
     """
     try:
         return schema.model_validate(content)
@@ -39,7 +39,7 @@ def validate(schema: type[Schema], content: Any, *at: str) -> Schema:
 
 
 def describe(problem: ErrorDetails, *at: str) -> str:
-    """A problem as pydantic found it: the key, its value where that is short, and the matter."""
+    """A problem that pydantic found: the key, its value unless that is a dictionary, the reason."""
     key = ".".join(map(str, [*at, *problem["loc"]])) or "params.yaml"
     message = problem["msg"].removeprefix("Value error, ")
     if isinstance(problem["input"], dict):

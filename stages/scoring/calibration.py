@@ -1,4 +1,4 @@
-"""Confidence against accuracy, in bins."""
+"""Confidence compared with accuracy, in bins."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ CONFIDENCE_BINS = 15  # as in Guo et al. 2017, table 1
 
 @dataclass(frozen=True)
 class Bins:
-    """Of each bin, all (bins,): its images, and their mean confidence and accuracy (0 if none)."""
+    """The number of images, mean confidence and accuracy (0 if empty) of each bin; all (bins,)."""
 
     images: NDArray[np.int64]
     confidence: NDArray[np.float64]
@@ -18,15 +18,15 @@ class Bins:
 
 
 def bin_confidence(correct: NDArray[np.bool_], probabilities: NDArray[np.float32]) -> Bins:
-    """Puts images into bins of equal width by their greatest probability.
+    """Sorts images into bins of equal width by their highest probability.
 
     `correct` is (n,), `probabilities` (n, classes).
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
-    number = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
-    images = np.bincount(number, minlength=CONFIDENCE_BINS)
+    bin_index = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
+    images = np.bincount(bin_index, minlength=CONFIDENCE_BINS)
     confidence_sum, correct_sum = (
-        np.bincount(number, weights=weights, minlength=CONFIDENCE_BINS)
+        np.bincount(bin_index, weights=weights, minlength=CONFIDENCE_BINS)
         for weights in (confidence, correct)
     )
     counted = np.maximum(images, 1)
@@ -34,9 +34,9 @@ def bin_confidence(correct: NDArray[np.bool_], probabilities: NDArray[np.float32
 
 
 def calibration_error(correct: NDArray[np.bool_], probabilities: NDArray[np.float32]) -> float:
-    """Expected calibration error, 0 to 1: how far confidence and accuracy are apart.
+    """Expected calibration error, 0 to 1: how far apart confidence and accuracy are.
 
-    The distance between the mean confidence and the accuracy of a bin counts by its share of the
+    The mean distance between the confidence and the accuracy of a bin, weighted by its share of the
     images (Guo et al. 2017, arXiv 1706.04599, equation 3).
     """
     bins = bin_confidence(correct, probabilities)

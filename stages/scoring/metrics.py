@@ -1,4 +1,4 @@
-"""The metrics of a classifier: one table, which evaluation, reviews and reports go through."""
+"""The metrics of a classifier: one table for evaluation, reviews and reports."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Metric:
     """A metric: its title in tables, and how it is computed.
 
     `function` takes labels, int (n,), predicted labels, int64 (n,), and probabilities, float32
-    (n, classes), which are None for a metric that does not need them.
+    (n, classes), which may be None for a metric that does not need them.
     """
 
     title: str
@@ -25,7 +25,7 @@ class Metric:
 
 
 def accuracy(labels: NDArray[Any], predicted: NDArray[np.int64], _: Any = None) -> float:
-    """The share of images whose predicted label is right; 0 to 1."""
+    """The share of images whose predicted label is correct; 0 to 1."""
     return float(np.mean(labels == predicted))
 
 
@@ -38,9 +38,9 @@ def macro_f1(labels: NDArray[Any], predicted: NDArray[np.int64], _: Any = None) 
 
 
 def log_loss(labels: NDArray[Any], _: Any, probabilities: NDArray[np.float32]) -> float:
-    """The mean negative natural logarithm of the probability of the right class.
+    """The mean negative natural logarithm of the probability of the actual class.
 
-    As in scikit-learn, a probability counts as no less than the machine epsilon of its type.
+    As in scikit-learn, probabilities are at least the machine epsilon of their type.
     """
     of_right_class = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.clip(of_right_class, np.finfo(np.float32).eps, 1)).mean())
@@ -49,12 +49,12 @@ def log_loss(labels: NDArray[Any], _: Any, probabilities: NDArray[np.float32]) -
 def expected_calibration_error(
     labels: NDArray[Any], predicted: NDArray[np.int64], probabilities: NDArray[np.float32]
 ) -> float:
-    """How far confidence and accuracy are apart; 0 to 1. See `calibration_error`."""
+    """How far apart confidence and accuracy are; 0 to 1. See `calibration_error`."""
     return calibration_error(labels == predicted, probabilities)
 
 
-# A metric more is an entry here, and its tolerance in params.yaml. The order is that of
-# metrics/RUN.json and of the tables. Models are compared by the first.
+# To add a metric, add it here, and its tolerance to params.yaml. metrics/RUN.json and the tables
+# keep this order. Models are compared by the first metric.
 METRICS: dict[str, Metric] = {
     "accuracy": Metric("accuracy", accuracy),
     "macro_f1": Metric("macro F1", macro_f1),

@@ -1,4 +1,4 @@
-"""What a model predicted for a split, on disk: class names as CSV, probabilities as an array."""
+"""A model's predictions for a split, on disk: class names as CSV, probabilities as an array."""
 
 import csv
 from collections.abc import Iterable
@@ -36,19 +36,19 @@ def read_predictions(
 
 
 def write_probabilities(path: Path, probabilities: NDArray[np.float32] | None, images: int) -> None:
-    """Writes probabilities, (n, classes); of a model without them an array of (images, 0)."""
+    """Writes probabilities, (n, classes), or (images, 0) for a model without them."""
     array = np.empty((images, 0), np.float32) if probabilities is None else probabilities
     with path.open("wb") as file:
         np.save(file, array, allow_pickle=False)
 
 
 def read_probabilities(file: BinaryIO | Path, images: int) -> NDArray[np.float32] | None:
-    """Probabilities, (n, classes), or None where the model has none.
+    """Probabilities, (n, classes), or None if the model has none.
 
     Raises:
-        ValueError: the array is of another number of images than `images`.
+        ValueError: the array does not have `images` rows.
     """
     array: NDArray[np.float32] = np.load(file, allow_pickle=False)
     if len(array) != images:
-        raise ValueError(f"probabilities of {len(array)} images, expected {images}")
+        raise ValueError(f"probabilities for {len(array)} images, expected {images}")
     return array if array.size else None

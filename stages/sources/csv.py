@@ -1,4 +1,4 @@
-"""Comma-separated numbers: a row an image, its pixels 0 to 255; and a label a line beside it."""
+"""CSV: one row per image, its pixels 0 to 255; in another file, one label per line."""
 
 from itertools import islice
 from math import isqrt
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from stages.runtime.errors import InputError
 
 MARKER = "train_images.csv"
-ROWS = 5000  # at once, where pixels are written as 7.0: as float64 they take eight times the memory
+ROWS = 5000  # at a time if pixels are written as 7.0: float64 takes eight times the memory
 
 
 def read(
@@ -22,7 +22,7 @@ def read(
     first pixel, then of the next to its right.
 
     Raises:
-        InputError: a file is missing or empty, or a line of it is wrong; names the line and value.
+        InputError: a file is missing or empty, or a line is wrong; names the line and value.
     """
     path = folder / f"{split}_images.csv"
     rows = read_pixels(path)
@@ -33,8 +33,8 @@ def read(
             images = rows.reshape(-1, side, side, channels)
             return images, read_labels(folder / f"{split}_labels.csv", len(classes))
     raise InputError(
-        f"{path}: line 1: {count} numbers are no square image, gray (such as 784) or of three "
-        "colors (such as 3072)"
+        f"{path}: line 1: {count} numbers are not a square image, in gray (such as 784) or color "
+        "(such as 3072)"
     )
 
 
@@ -53,7 +53,7 @@ def read_pixels(path: Path) -> NDArray[np.uint8]:
 
 
 def read_whole_floats(path: Path) -> NDArray[np.uint8]:
-    """The numbers of a file where they are written as floats; a ValueError if one is no pixel."""
+    """The numbers of a file that writes them as floats; a ValueError if one is not a pixel."""
     parts = []
     with path.open(encoding="utf-8") as lines:
         while block := [line for line in islice(lines, ROWS) if line.strip()]:
@@ -61,49 +61,49 @@ def read_whole_floats(path: Path) -> NDArray[np.uint8]:
             with np.errstate(invalid="ignore"):
                 pixels = numbers.astype(np.uint8)
             if not (pixels == numbers).all():
-                raise ValueError("a number is not of 0, 1, ... 255")
+                raise ValueError("a number is not one of 0, 1, ... 255")
             parts.append(pixels)
     return np.concatenate(parts)
 
 
 def find_mistake(path: Path) -> str:
-    """What is wrong in the first wrong line of a file of pixels."""
+    """The first mistake in a file of pixels, in words."""
     columns = None
     with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
+        for line_number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             values = line.rstrip("\r\n").split(",")
             columns = columns or len(values)
             if len(values) != columns:
-                return f"line {number}: {len(values)} numbers, but the first row has {columns}"
+                return f"line {line_number}: {len(values)} numbers, but the first row has {columns}"
             for column, value in enumerate(values, start=1):
                 if not is_whole(value, 256):
                     return (
-                        f"line {number}, column {column}: {value.strip()!r} is not a whole number "
-                        "of 0 to 255"
+                        f"line {line_number}, column {column}: {value.strip()!r} is not a whole "
+                        "number from 0 to 255"
                     )
     return "cannot be read as rows of numbers"
 
 
 def read_labels(path: Path, classes: int) -> NDArray[np.int64]:
-    """The labels of a file, int64 (n,): whole numbers below `classes`, perhaps written as 7.0."""
+    """The labels of a file, int64 (n,): whole numbers below `classes`, possibly written as 7.0."""
     require_content(path)
     labels = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for line_number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
         if not is_whole(line, classes):
             raise InputError(
-                f"{path}: line {number}: {line.strip()!r} is not a class, a whole number of 0 to "
-                f"{classes - 1}"
+                f"{path}: line {line_number}: {line.strip()!r} is not a class, a whole number from "
+                f"0 to {classes - 1}"
             )
         labels.append(int(float(line)))
     return np.array(labels, dtype=np.int64)
 
 
 def is_whole(text: str, below: int) -> bool:
-    """Whether `text` is a whole number of 0 or more, and less than `below`."""
+    """Whether `text` is a whole number, at least 0 and less than `below`."""
     try:
         value = float(text)
     except ValueError:
@@ -112,7 +112,7 @@ def is_whole(text: str, below: int) -> bool:
 
 
 def require_content(path: Path) -> None:
-    """Refuses a file that is missing or has nothing in it."""
+    """Refuses a file that is missing or empty."""
     if not path.is_file():
         raise InputError(f"{path}: missing; a data set of this format needs it")
     with path.open(encoding="utf-8", errors="replace") as lines:

@@ -1,4 +1,4 @@
-"""IDX, the format of MNIST and its relatives: a header of big-endian numbers, then the bytes."""
+"""IDX, the format of MNIST and its successors: a header of big-endian numbers, then the bytes."""
 
 import gzip
 import struct
@@ -11,7 +11,7 @@ from stages.runtime.errors import InputError
 
 MARKER = "train-images-idx?-ubyte*"
 PREFIXES = {"train": "train", "test": "t10k"}
-UINT8 = 8  # the header's code for the type
+UINT8 = 8  # the header's code for this type
 
 
 def read(
@@ -22,7 +22,7 @@ def read(
     Files that end in `.gz` are decompressed, others memory-mapped.
 
     Raises:
-        InputError: a file is missing, or not of the format or length that its header says.
+        InputError: a file is missing, not in this format, or not of the length in its header.
     """
     images = read_array(find(folder, f"{PREFIXES[split]}-images-idx?-ubyte*"))
     labels = read_array(find(folder, f"{PREFIXES[split]}-labels-idx1-ubyte*"))
@@ -30,7 +30,7 @@ def read(
 
 
 def find(folder: Path, pattern: str) -> Path:
-    """The one file of that pattern."""
+    """The one file that matches the pattern."""
     found = sorted(folder.glob(pattern))
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
@@ -45,7 +45,7 @@ def read_array(path: Path) -> NDArray[np.uint8]:
         try:
             content = np.frombuffer(gzip.decompress(path.read_bytes()), dtype=np.uint8)
         except (OSError, EOFError) as error:
-            raise InputError(f"{path}: not a whole gzip file ({error}); replace it") from None
+            raise InputError(f"{path}: not a valid gzip file ({error}); replace it") from None
     else:
         content = np.memmap(path, dtype=np.uint8, mode="r")
     zeros, kind, axes = struct.unpack(">HBB", content[:4].tobytes().ljust(4, b"\xff"))

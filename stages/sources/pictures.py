@@ -1,4 +1,4 @@
-"""Picture files, a subfolder a class, named as the class, below `train/` and `test/`."""
+"""Picture files in `train/` and `test/`, in one subfolder per class, named after the class."""
 
 from pathlib import Path
 
@@ -16,10 +16,10 @@ def read(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The images, uint8 (n, h, w, c), and labels, int64 (n,), of a split: `train` or `test`.
 
-    All are of one size. They are read as gray if all are gray, else as color.
+    All must have the same size. They are read as gray if all are gray, otherwise as color.
 
     Raises:
-        InputError: a folder is of no class, or a file is not a picture or of another size.
+        InputError: a folder is not named after a class, or a file is no picture or differs in size.
     """
     files: list[tuple[Path, int]] = []
     for subfolder in sorted(path for path in (folder / split).glob("*") if path.is_dir()):
@@ -29,7 +29,7 @@ def read(
         pictures = sorted(path for path in subfolder.iterdir() if not path.name.startswith("."))
         files += [(path, label) for path in pictures]
     if not files:
-        raise InputError(f"{folder / split}: no pictures; expected a folder of them a class")
+        raise InputError(f"{folder / split}: no pictures; expected one folder of them per class")
 
     gray = all(read_mode(path) in ("1", "L") for path, _ in files)
     images = [read_picture(path, "L" if gray else "RGB") for path, _ in files]
@@ -37,13 +37,13 @@ def read(
         if image.shape != images[0].shape:
             found, first = (f"{shape[1]}x{shape[0]}" for shape in (image.shape, images[0].shape))
             raise InputError(
-                f"{path}: {found} pixels, but {files[0][0]} has {first}; make all of one size"
+                f"{path}: {found} pixels, but {files[0][0]} has {first}; make all the same size"
             )
     return np.stack(images), np.array([label for _, label in files], dtype=np.int64)
 
 
 def read_mode(path: Path) -> str:
-    """Pillow's name for the kind of pixels of a picture."""
+    """Pillow's name for the pixel format of a picture."""
     try:
         with Image.open(path) as picture:
             return picture.mode
@@ -57,5 +57,5 @@ def read_picture(path: Path, mode: str) -> NDArray[np.uint8]:
         with Image.open(path) as picture:
             pixels = np.asarray(picture.convert(mode))
     except (OSError, SyntaxError) as error:
-        raise InputError(f"{path}: not a whole picture ({error}); replace or remove it") from None
+        raise InputError(f"{path}: not a valid picture ({error}); replace or remove it") from None
     return pixels.reshape(*pixels.shape[:2], -1)

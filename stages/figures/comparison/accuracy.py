@@ -6,9 +6,9 @@ from stages.figures.style import BLUE, GRAY, new_figure, save
 
 
 def draw_accuracies(datasets: dict[str, dict[str, dict[str, float]]], out: Path) -> None:
-    """A row a run, best first, grouped by data set: a point with its interval, and the number.
+    """One row per run, grouped by data set, best first: a point with its interval, and the number.
 
-    `datasets` holds the metrics of each run of each data set.
+    `datasets` maps each data set to its runs, and each run to its metrics.
     """
     rows = [
         (name, scores)

@@ -1,4 +1,4 @@
-"""The page that puts all runs side by side and leads to the pictures of each."""
+"""The page that compares all runs and links to the pictures of each."""
 
 from stages.figures.comparison.tradeoff import find_best_under
 
@@ -8,36 +8,36 @@ BUDGETS = (0.1, 1.0, 10.0)  # milliseconds for one image
 def write_page(datasets: dict[str, dict[str, dict[str, float]]], processors: list[str]) -> str:
     """The Markdown of plots/README.md, from the metrics and profile of each run.
 
-    `processors` are those on which the runs were profiled.
+    `processors` are the ones on which the runs were profiled.
     """
     parts = [
         "# Pictures",
-        "Made by `dvc repro`; each edit that changes a picture changes it here. Interactive ones: "
-        "`dvc plots show`, and `dvc plots diff` for two revisions.",
+        "Written by `dvc repro`, again after every edit that changes a picture. Interactive plots: "
+        "`dvc plots show`, or `dvc plots diff` for two revisions.",
         "## Which model?",
         "![Accuracy of all runs](accuracy.png)",
         "Accuracy on the test images with 95% intervals.",
         "![Accuracy against latency](tradeoff.png)",
-        "Accuracy against the time for one image; the area of a point is the size of the model's "
-        "file. No model is better in both than those on the line. Times were taken on "
-        f"{' and '.join(processors)}: compare them with each other.",
+        "Accuracy against the time per image; the area of a point shows the size of the model's "
+        "file. No model beats those on the line in both. Times were measured on "
+        f"{' and '.join(processors)}: compare them only with each other.",
         budget_table(datasets),
     ]
     for dataset, runs in datasets.items():
         parts += [
             f"## {dataset}",
             f"![Test images of {dataset} and their nearest training images](audit/{dataset}.png)",
-            "Test images (above) and the training images that are nearest to them (below).",
-            "Every picture of a run:",
+            "Test images (above) and their nearest training images (below).",
+            "All pictures of each run:",
             "\n".join(f"- [{name}]({name}/pictures/README.md)" for name in sorted(runs)),
         ]
     return "\n\n".join(parts) + "\n"
 
 
 def budget_table(datasets: dict[str, dict[str, dict[str, float]]]) -> str:
-    """The best model of each data set under each limit of time, as Markdown."""
+    """The best model for each data set under each time limit, as a Markdown table."""
     lines = [
-        f"| the best model under | {' | '.join(f'{budget:g} ms' for budget in BUDGETS)} |",
+        f"| best model under | {' | '.join(f'{budget:g} ms' for budget in BUDGETS)} |",
         "| --- |" + " --- |" * len(BUDGETS),
     ]
     for dataset, runs in datasets.items():

@@ -1,4 +1,4 @@
-"""What accuracy costs in time."""
+"""Accuracy against latency."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from stages.figures.style import BLUE, GRAY, ORANGE, new_figure, save
 AREA_PER_MB = 60.0  # points squared
 LEAST_AREA = 12.0
 LEGEND_MB = (0.1, 1, 10)
-LABEL_GAP = 0.075  # of the height of a panel
+LABEL_GAP = 0.075  # share of a panel's height
 
 
 def find_front(runs: dict[str, dict[str, float]]) -> list[str]:
-    """The Pareto front: runs than which no other is faster and as accurate; the fastest first."""
+    """The Pareto front, fastest first: no other run is faster and at least as accurate."""
     order = sorted(runs, key=lambda run: (runs[run]["latency_median_ms"], -runs[run]["accuracy"]))
     front: list[str] = []
     for run in order:
@@ -31,9 +31,9 @@ def find_best_under(runs: dict[str, dict[str, float]], milliseconds: float) -> s
 
 
 def draw_tradeoff(datasets: dict[str, dict[str, dict[str, float]]], out: Path) -> None:
-    """A panel a data set: accuracy with its interval against latency; the area is the file's size.
+    """One panel per data set: accuracy and interval against latency; the area shows the file size.
 
-    `datasets` holds the metrics and the profile of each run, in one dictionary, of each data set.
+    `datasets` maps each data set to its runs, and each run to its metrics and profile, merged.
     """
     figure = new_figure(width=5.2 * len(datasets), height=4.6)
     panels = figure.subplots(1, len(datasets), squeeze=False)[0]
@@ -47,7 +47,7 @@ def draw_tradeoff(datasets: dict[str, dict[str, dict[str, float]]], out: Path) -
 
 
 def draw_panel(axes: Axes, dataset: str, runs: dict[str, dict[str, float]]) -> None:
-    """The runs of one data set; their names stand in a column at the right, tied to the points."""
+    """The runs of one data set; lines connect the points to a column of names at the right."""
     for scores in runs.values():
         x, y = scores["latency_median_ms"], scores["accuracy"]
         interval = [[y - scores["accuracy_low"]], [scores["accuracy_high"] - y]]
@@ -63,7 +63,7 @@ def draw_panel(axes: Axes, dataset: str, runs: dict[str, dict[str, float]]) -> N
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(y=0.12)
-    axes.set_xlabel("ms for one image, one thread (median)")
+    axes.set_xlabel("ms per image, one thread (median)")
     axes.set_ylabel("accuracy, 95% interval")
     axes.grid()
     axes.set_title(dataset)
@@ -82,12 +82,12 @@ def draw_panel(axes: Axes, dataset: str, runs: dict[str, dict[str, float]]) -> N
 
 
 def area(file_bytes: float) -> float:
-    """The area of a point, in points squared, that stands for a file's size."""
+    """The area of a point, in points squared, that shows a file's size."""
     return LEAST_AREA + AREA_PER_MB * file_bytes / 1e6
 
 
 def spread(heights: list[float], gap: float) -> list[float]:
-    """Ascending heights of 0 to 1, moved apart to at least `gap`, and no further than needed."""
+    """Ascending heights, 0 to 1, moved at least `gap` apart, and no further than needed."""
     groups = [[height] for height in heights]
     while True:
         placed = [

@@ -1,6 +1,6 @@
-"""The pictures of a run: a module each, with a `CAPTION` and a function `draw`.
+"""The pictures of a run: one module per picture, with a `CAPTION` and a function `draw`.
 
-`draw` takes a `Run` and returns the picture, or None where there is nothing to draw of this run.
+`draw` takes a `Run` and returns the picture, or None if there is nothing to draw for this run.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Run:
-    """What there is to draw of a run: its answers to the test images, its curve and its model.
+    """What the pictures show: a run's predictions for the test images, learning curve and model.
 
-    `images` are the raw test images, uint8 (n, h, w, c), `labels` and `predicted` (n,),
-    `probabilities` (n, classes) or None; `curve` holds the columns of its learning curve, and
-    `normalization` what the model's images are normalized by. `examples` and `mistakes` are how
+    `images` are the raw test images, uint8 (n, h, w, c), `labels` and `predicted` are (n,),
+    `probabilities` is (n, classes) or None. `curve` contains the columns of the learning curve, and
+    `normalization` the mean and deviation for the model's images. `examples` and `mistakes` are how
     many images to show.
     """
 
@@ -32,4 +32,3 @@ class Run:
     examples: int
     mistakes: int
     seed: int
-    threads: int

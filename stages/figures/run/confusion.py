@@ -1,4 +1,4 @@
-"""What a model takes for what."""
+"""The confusion matrix."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,11 +8,11 @@ from stages.figures.run import Run
 from stages.figures.style import new_figure
 from stages.scoring.metrics import accuracy
 
-CAPTION = "What it takes for what, in percent of each actual class."
+CAPTION = "Confusion matrix: percent of each actual class (row) predicted as each class (column)."
 
 
 def draw(run: Run) -> Figure:
-    """A table of shares of the actual class, in percent, shaded by them."""
+    """The confusion matrix in percent of each actual class; a cell is shaded by its share."""
     counts, classes = count(run.labels, run.predicted, len(run.classes)), run.classes
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = new_figure(width=6.8, height=6.6)
@@ -39,7 +39,7 @@ def draw(run: Run) -> Figure:
 def count(
     labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
 ) -> NDArray[np.int64]:
-    """How often each actual class, a row, was predicted as each class, a column."""
+    """Images of each actual class (row) predicted as each class (column); (classes, classes)."""
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (labels, predicted), 1)
     return counts

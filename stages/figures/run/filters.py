@@ -1,4 +1,4 @@
-"""What the first convolution of a model looks for."""
+"""The filters of a model's first convolution."""
 
 from dataclasses import dataclass
 
@@ -11,20 +11,20 @@ from onnx import numpy_helper
 from stages.figures.run import Run
 from stages.figures.style import new_figure
 
-CAPTION = "The filters of its first convolution. The numbers are the weights that training found."
-A_ROW = 8
+CAPTION = "The filters of the first convolution. The numbers are the weights learned in training."
+PER_ROW = 8
 CELL = 1.31  # inches
-NOTE = "The numbers of a filter are weights that training found; before it they were random."
+NOTE = "The numbers are the weights of each filter: random at first, then learned in training."
 
 
 def draw(run: Run) -> Figure | None:
-    """Every filter, a picture a channel of the image, with its numbers; None if there is none."""
+    """Every filter, one panel per channel of the image, with its weights; None if there is none."""
     convolution = find_convolution(run.model)
     if convolution is None:
         return None
     weights = convolution.weights
     filters, channels = weights.shape[:2]
-    rows, columns = -(-filters // A_ROW), min(filters, A_ROW)
+    rows, columns = -(-filters // PER_ROW), min(filters, PER_ROW)
     limit = float(np.abs(weights).max()) or 1.0
     figure = new_figure(max(CELL * columns, 6.5), 0.6 + (CELL + 0.17) * rows * channels)
     grid = figure.subplots(rows * channels, columns, squeeze=False)
@@ -32,7 +32,7 @@ def draw(run: Run) -> Figure | None:
         axes.axis("off")
     names = ["red", "green", "blue"] if channels == 3 else [""] * channels
     for index in range(filters):
-        row, column = divmod(index, A_ROW)
+        row, column = divmod(index, PER_ROW)
         for channel in range(channels):
             axes = grid[row * channels + channel, column]
             axes.imshow(weights[index, channel], cmap="RdBu_r", vmin=-limit, vmax=limit)
@@ -52,8 +52,8 @@ def draw(run: Run) -> Figure | None:
 class Convolution:
     """The first convolution of a model.
 
-    `weights` (filters, channels, height, width), `bias` (filters,), `output`: the name of the
-    value that holds its maps, (n, filters, height, width).
+    `weights` is (filters, channels, height, width) and `bias` (filters,); `output` is the name of
+    the value with its feature maps, (n, filters, height, width).
     """
 
     weights: NDArray[np.float32]

@@ -6,8 +6,8 @@ from stages.figures.run import Run
 from stages.figures.style import new_figure
 
 CAPTION = (
-    "How it learned: where validation loss rises while training loss falls, it learns its training "
-    "images by heart."
+    "Learning curve: where validation loss rises while training loss falls, the model memorizes "
+    "its training images."
 )
 NAMES = {"": "training", "val_": "validation"}
 
@@ -15,7 +15,7 @@ NAMES = {"": "training", "val_": "validation"}
 def draw(run: Run) -> Figure | None:
     """Accuracy and loss on training and validation images against the epoch, counted from 1.
 
-    None of a run without epochs.
+    None for a run without epochs.
     """
     curve = run.curve
     if "loss" not in curve:

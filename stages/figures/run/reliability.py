@@ -1,4 +1,4 @@
-"""Whether a model is right as often as it says."""
+"""The reliability diagram: accuracy against confidence."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -7,13 +7,13 @@ from stages.figures.run import Run
 from stages.figures.style import BLUE, GRAY, ORANGE, new_figure
 from stages.scoring.calibration import bin_confidence, calibration_error
 
-CAPTION = "Whether it is right as often as it says: on the dashed line it is."
+CAPTION = "Calibration: on the dashed line, confidence equals accuracy."
 
 
 def draw(run: Run) -> Figure | None:
-    """Accuracy against confidence in bins of equal width, and how many images stand in each.
+    """Accuracy against confidence in bins of equal width, and the number of images in each.
 
-    A calibrated model lies on the diagonal. None without probabilities.
+    A calibrated model is on the diagonal. None without probabilities.
     """
     if run.probabilities is None:
         return None
@@ -25,7 +25,7 @@ def draw(run: Run) -> Figure | None:
     figure = new_figure(width=5.6, height=6)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     above.bar(left[filled], bins.accuracy[filled], width, align="edge", color=BLUE, edgecolor="w")
-    above.plot([0, 1], [0, 1], color=GRAY, linestyle="--", label="as often right as it says")
+    above.plot([0, 1], [0, 1], color=GRAY, linestyle="--", label="confidence equals accuracy")
     above.plot(
         bins.confidence[filled],
         bins.accuracy[filled],
@@ -40,7 +40,7 @@ def draw(run: Run) -> Figure | None:
     above.set_title(f"{run.name}: reliability\nexpected calibration error {error:.3f}")
     below.bar(left, bins.images, width, align="edge", color=GRAY, edgecolor="w")
     below.set_ylabel("images")
-    below.set_xlabel("confidence: the greatest probability")
+    below.set_xlabel("confidence: the highest probability")
     below.set_xlim(0, 1)
-    figure.legend(loc="outside lower center", ncols=2)  # beside the bars: some reach the top
+    figure.legend(loc="outside lower center", ncols=2)  # outside: some bars reach the top
     return figure

@@ -9,10 +9,10 @@ import onnx
 
 
 def convert(model: keras.Model, image_shape: tuple[int, ...]) -> onnx.ModelProto:
-    """The graph: its output is the probabilities. The model knows the shape of an image."""
+    """The graph: its output is the probabilities. `image_shape` is unused: the model knows it."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        # Keras patches the exporter for numpy 2 by asking for a name that numpy warns about.
+        # Keras patches the exporter for numpy 2 by reading a name that numpy warns about.
         warnings.filterwarnings("ignore", message=".*np.object", category=FutureWarning)
         model.export(path, format="onnx", verbose=False)
         return onnx.load(path)

@@ -14,11 +14,11 @@ from pydantic import PositiveFloat, PositiveInt
 from stages.datasets.arrays import Split
 from stages.runtime.errors import InputError
 
-STEPS_PER_EXECUTION = 50  # up to a third faster than 1, and the same weights bit for bit
+STEPS_PER_EXECUTION = 50  # up to a third faster than 1, with bit-identical weights
 
 
 def limit_threads(threads: int) -> None:
-    """Lets TensorFlow compute with `threads` threads, before it starts any."""
+    """Limits TensorFlow to `threads` threads, before it starts any."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
@@ -36,9 +36,9 @@ def fit(
     learning_rate: PositiveFloat,
     **architecture: Any,
 ) -> keras.Model:
-    """Builds a model of `architecture` and fits it with Adam on cross-entropy.
+    """Builds a model with `architecture` and fits it with Adam on cross-entropy.
 
-    Writes a row an epoch to `learning_curve`: epoch, accuracy, loss and, where there are
+    Writes one row per epoch to `learning_curve`: epoch, accuracy, loss and, if there are
     validation images, val_accuracy and val_loss.
     """
     keras.utils.set_random_seed(seed)
@@ -50,8 +50,8 @@ def fit(
         raise InputError(f"the model cannot be built: {error}") from None
     if model.output_shape != (None, classes):
         raise InputError(
-            f"the model gives {model.output_shape[1:]} numbers for an image of {images.shape[1:]}, "
-            f"expected {classes}; choose the layout that it takes"
+            f"the model's output for images of {images.shape[1:]} is {model.output_shape[1:]}, "
+            f"expected ({classes},); choose the layout that it takes"
         )
     if not np.allclose(np.sum(model(images[:1]), axis=1), 1, atol=1e-3):
         raise InputError("the model's outputs do not sum to 1; end it with a softmax")
@@ -63,11 +63,11 @@ def fit(
     )
     model.fit(
         shuffled_batches(images, labels, batch_size, seed),
-        shuffle=False,  # again
+        shuffle=False,  # the batches already are
         epochs=epochs,
         validation_data=_int64(validation) if len(validation[1]) else None,
         callbacks=[keras.callbacks.CSVLogger(learning_curve)],
-        verbose=1 if sys.stdout.isatty() else 2,  # a progress bar, or a line an epoch
+        verbose=1 if sys.stdout.isatty() else 2,  # a progress bar, or one line per epoch
     )
 
     return model
@@ -76,15 +76,15 @@ def fit(
 def shuffled_batches(
     images: NDArray[Any], labels: NDArray[np.uint8], batch_size: int, seed: int
 ) -> tf.data.Dataset:
-    """All images in batches, in another order each time the data set is gone through.
+    """All images in batches, in another order in each epoch.
 
-    Given arrays, Keras under op determinism shuffles them into the same order in every epoch.
+    With op determinism, Keras itself shuffles arrays into the same order in every epoch.
     """
     pixels, classes = tf.constant(np.asarray(images)), tf.constant(labels.astype(np.int64))
     indices = tf.data.Dataset.range(len(labels)).shuffle(len(labels), seed=seed).batch(batch_size)
     batches = indices.map(lambda index: (tf.gather(pixels, index), tf.gather(classes, index)))
     options = tf.data.Options()
-    options.threading.private_threadpool_size = 1  # a twentieth faster than the pool of training
+    options.threading.private_threadpool_size = 1  # 5% faster than sharing training's thread pool
     return batches.with_options(options)
 
 

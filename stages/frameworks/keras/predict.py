@@ -1,4 +1,4 @@
-"""What a fitted Keras model says of images."""
+"""The predictions of a fitted Keras model."""
 
 from typing import Any
 
@@ -9,6 +9,6 @@ from stages.model_file.classifier import Prediction
 
 
 def predict(model: keras.Model, images: NDArray[Any]) -> Prediction:
-    """Labels and probabilities of images, float32 (n, ...), in the shape that it was built for."""
+    """Labels and probabilities for images, float32 (n, ...), in the model's input shape."""
     probabilities = model.predict(images, verbose=0)
     return probabilities.argmax(axis=1), probabilities

@@ -1,4 +1,4 @@
-"""Classifiers of scikit-learn-intelex: what was fitted, as a classifier of scikit-learn itself."""
+"""Turns a fitted classifier of scikit-learn-intelex into one of scikit-learn itself."""
 
 import warnings
 from typing import Any
@@ -9,22 +9,22 @@ from sklearn.base import BaseEstimator, clone
 
 from stages.runtime.errors import InputError
 
-CARRIED_APART = 0.05  # share of the trial images that may get another label, by rounding
+MAX_DIFFERENT = 0.05  # share of the trial images that may get another label through rounding
 
 
 def carry_over(
     model: BaseEstimator, own: BaseEstimator, images: NDArray[Any], labels: NDArray[np.int64]
 ) -> BaseEstimator:
-    """What scikit-learn-intelex fitted, `model`, as a classifier of scikit-learn's `own` class.
+    """Copies `model`, fitted with scikit-learn-intelex, into the class of scikit-learn's `own`.
 
-    The exporter knows only those; and they predict without oneDAL, which rounds so much in float32
-    that an SVC gets 0.3% other labels, though its support vectors are the same. It is fitted on a
-    few `images`, and then has all that `model` has put in the place of what that gave it.
+    The exporter supports only that class. It also predicts without oneDAL, which rounds so much in
+    float32 that 0.3% of an SVC's labels differ, though its support vectors are the same. The copy
+    is fitted on a few `images`; the fitted attributes of `model` then replace its own.
 
     Raises:
-        InputError: it does not say of the `images` what `model` says.
+        InputError: the copy and `model` differ in their labels for the `images`.
     """
-    with warnings.catch_warnings(action="ignore"):  # of so few images
+    with warnings.catch_warnings(action="ignore"):  # fitting on so few images warns
         own = clone(own).fit(images, labels)
     for name in vars(own).keys() - own.get_params(deep=False).keys():
         if hasattr(model, name):
@@ -33,9 +33,9 @@ def carry_over(
                 fitted = np.array(fitted, dtype=placeholder.dtype, order="C")
             setattr(own, name, fitted)
     apart = float((own.predict(images) != model.predict(images)).mean())
-    if apart > CARRIED_APART:
+    if apart > MAX_DIFFERENT:
         raise InputError(
             f"{type(own).__name__} of scikit-learn-intelex cannot be carried over to scikit-learn: "
-            f"{apart:.0%} of the labels differ; say sklearn in the place of sklearnex"
+            f"{apart:.0%} of the labels differ; use sklearn instead of sklearnex"
         )
     return own

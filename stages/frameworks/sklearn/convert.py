@@ -12,14 +12,14 @@ from stages.frameworks.sklearn.svc import convert_svc
 
 
 def convert(model: BaseEstimator, image_shape: tuple[int, ...]) -> onnx.ModelProto:
-    """The graph: outputs labels and, if the classifier has them, probabilities.
+    """The graph: its outputs are labels and, if the classifier has them, probabilities.
 
     An image is a row of numbers: `image_shape` is (features,).
     """
-    # By default the probabilities come out as a list of dictionaries.
+    # By default, the probabilities are a list of dictionaries.
     options = {id(model): {"zipmap": False}} if has_probabilities(model) else None
     if isinstance(model, SVC) and not has_probabilities(model):
-        # skl2onnx's own converter makes one node that takes 3 ms an image, and 50 s for 10,000.
+        # skl2onnx's own converter writes one node, which takes 3 ms per image and 50 s for 10,000.
         update_registered_converter(
             type(model),
             "MatrixSVC",

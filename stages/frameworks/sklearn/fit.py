@@ -15,11 +15,11 @@ from stages.frameworks.sklearn.schema import ACCELERATED, is_accelerated, own_pa
 from stages.frameworks.sklearn.trial import UNFIT, try_export
 from stages.runtime.errors import InputError
 
-TRIAL_IMAGES = 10  # of each class
+TRIAL_IMAGES = 10  # per class
 
 
 def limit_threads(threads: int) -> None:
-    """Lets BLAS, OpenMP and oneDAL compute with `threads` threads."""
+    """Limits BLAS, OpenMP and oneDAL to `threads` threads."""
     threadpool_limits(threads)
     if find_spec(ACCELERATED):
         from daal4py import daalinit
@@ -36,18 +36,18 @@ def fit(
     learning_curve: Path,
     **params: Any,
 ) -> BaseEstimator:
-    """Builds the classifier and fits it; there are no epochs and so no learning curve.
+    """Builds the classifier and fits it; without epochs, it writes no learning curve.
 
     Raises:
-        InputError: before it fits, if the classifier cannot be exported.
+        InputError: the classifier cannot be exported (found before the fit) or cannot be fitted.
     """
     model = build(seed, **params)
     own = build(seed, **params | {"estimator": own_path(params["estimator"])})
     if is_accelerated(params["estimator"]) and type(model) is type(own):
         name = own_path(params["estimator"])
-        print(f"scikit-learn-intelex is not made for this platform: trains {name}")
+        print(f"scikit-learn-intelex does not exist for this platform: using {name}")
     images = np.asarray(train[0])
-    labels = train[1].astype(np.int64)  # with uint8 the exporter makes invalid graphs
+    labels = train[1].astype(np.int64)  # with uint8, the exporter creates invalid graphs
     few = np.concatenate([np.flatnonzero(labels == c)[:TRIAL_IMAGES] for c in np.unique(labels)])
     try_export(model, own, images[few], labels[few], classes)
     try:

@@ -1,4 +1,4 @@
-"""What a fitted scikit-learn classifier says of images."""
+"""The predictions of a fitted scikit-learn classifier."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from stages.model_file.classifier import Prediction
 
 
 def predict(model: BaseEstimator, images: NDArray[Any]) -> Prediction:
-    """Labels and, where it has them, probabilities of images, float32 (n, features)."""
+    """Labels and, if it has them, probabilities for images, float32 (n, features)."""
     probabilities = model.predict_proba(images) if has_probabilities(model) else None
     return model.predict(images), probabilities
 

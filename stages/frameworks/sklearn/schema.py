@@ -1,4 +1,4 @@
-"""What a run of scikit-learn may say in params.yaml: any classifier, by its import path."""
+"""What a scikit-learn run may have in params.yaml: any classifier, by its import path."""
 
 import inspect
 from collections.abc import Callable
@@ -16,15 +16,15 @@ ACCELERATED = "sklearnex"  # scikit-learn-intelex: the same classifiers, compute
 def check_run(layout: str, params: dict[str, Any], build: Callable[..., Any]) -> None:
     """Checks the layout and the parameters of a run by building its classifier.
 
-    The parameters of every classifier are its own: the signature of `build` does not name them.
+    Each classifier has its own parameters, so the signature of `build` does not name them.
 
     Raises:
-        InputError: they are not valid; the message starts with the key, as below `models.RUN`.
+        InputError: they are not valid; the message starts with the key below `models.RUN`.
     """
     if layout != LAYOUT:
         raise InputError(f"layout is {layout!r}: scikit-learn takes {LAYOUT}")
     if not isinstance(params.get("estimator"), str):
-        raise InputError("params.estimator: say one such as sklearn.svm.SVC")
+        raise InputError("params.estimator: expected an import path, e.g. sklearn.svm.SVC")
     try:
         build(0, **params)
     except InputError as error:
@@ -32,30 +32,34 @@ def check_run(layout: str, params: dict[str, Any], build: Callable[..., Any]) ->
 
 
 def is_accelerated(estimator: str) -> bool:
-    """Whether `estimator` is one of scikit-learn-intelex."""
+    """Whether `estimator` is from scikit-learn-intelex."""
     return estimator.partition(".")[0] == ACCELERATED
 
 
 def own_path(estimator: str) -> str:
-    """The path in scikit-learn itself of the classifier that `estimator` is or stands for."""
+    """The import path of the same classifier in scikit-learn itself."""
     return (
         f"sklearn{estimator.removeprefix(ACCELERATED)}" if is_accelerated(estimator) else estimator
     )
 
 
 def find_classifier(path: str, estimator: str) -> Any:
-    """The class at an import path, which stands for the parameter `estimator`.
+    """The class at the import path `path`; errors name the parameter `estimator`.
 
     Raises:
-        InputError: there is none in scikit-learn or scikit-learn-intelex, or it does not classify.
+        InputError: scikit-learn and scikit-learn-intelex lack it, or it is not a classifier.
     """
     module, _, name = path.rpartition(".")
     if module.partition(".")[0] not in ("sklearn", ACCELERATED):
-        raise InputError(f"estimator {estimator!r} is not of scikit-learn; say sklearn.svm.SVC")
+        raise InputError(
+            f"estimator {estimator!r} is not from scikit-learn; use e.g. sklearn.svm.SVC"
+        )
     try:
         kind = getattr(import_module(module), name)
     except (ImportError, AttributeError):
-        raise InputError(f"estimator {estimator!r} does not exist; say sklearn.svm.SVC") from None
+        raise InputError(
+            f"estimator {estimator!r} does not exist; use e.g. sklearn.svm.SVC"
+        ) from None
     if not (inspect.isclass(kind) and issubclass(kind, ClassifierMixin)):
-        raise InputError(f"estimator {estimator!r} is not a classifier; say sklearn.svm.SVC")
+        raise InputError(f"estimator {estimator!r} is not a classifier; use e.g. sklearn.svm.SVC")
     return kind

@@ -1,4 +1,4 @@
-"""A support vector classifier without probabilities as an ONNX graph of products of matrices."""
+"""A support vector classifier without probabilities as an ONNX graph of matrix products."""
 
 from itertools import combinations
 from typing import Any
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from sklearn.svm import SVC
 
-OPSET = 18  # of the operators of the graph
+OPSET = 18  # of the graph's operators
 
 
 def convert_svc(scope: Any, operator: Any, container: Any) -> None:
-    """Adds a support vector classifier as products of matrices, by skl2onnx's protocol.
+    """Adds a support vector classifier as matrix products, as a converter for skl2onnx.
 
-    Kernel values of images and support vectors, (n, vectors); times the coefficients, the decision
-    of each pair of classes, (n, pairs); times a table, the votes for each class; ArgMax, where the
-    first of equals wins, as in libsvm's svm_predict_values.
+    The kernel values of images and support vectors, (n, vectors), times the coefficients are the
+    decisions for each pair of classes, (n, pairs). Their signs times a table are the votes for each
+    class. ArgMax takes the first of equals, as libsvm's svm_predict_values does.
     """
     model: SVC = operator.raw_operator
 
@@ -57,7 +57,7 @@ def add_kernel(add: Any, constant: Any, model: SVC, images: str) -> str:
     products = add("MatMul", images, constant(vectors.T))
     gamma = constant(np.float32(model._gamma))
     if model.kernel == "rbf":
-        # |x - v|² = x² + v² - 2xv, which rounding may take below 0
+        # |x - v|² = x² + v² - 2xv, which rounding may make negative
         of_images = add("ReduceSumSquare", images, constant(np.array([1])), keepdims=1)
         of_vectors = constant((vectors.astype(np.float64) ** 2).sum(axis=1))
         cross = add("Mul", products, constant(np.float32(2)))
@@ -73,12 +73,12 @@ def add_kernel(add: Any, constant: Any, model: SVC, images: str) -> str:
 
 
 def pair_coefficients(model: SVC) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A column of coefficients, (vectors, pairs), and an intercept, (pairs,), a pair of classes.
+    """The coefficients, (vectors, pairs), and intercepts, (pairs,), for each pair of classes.
 
-    libsvm keeps those of a vector of class i against class j in row j - 1 if j > i, and else in
-    row j; the decision of the pair i, j is positive for i.
+    libsvm stores those of a vector of class i against class j in row j - 1 if j > i, otherwise in
+    row j; the decision for the pair i, j is positive for i.
     """
-    # scikit-learn turns the signs of the public ones around if there are two classes
+    # scikit-learn flips the signs of the public attributes if there are two classes
     dual, intercepts = model._dual_coef_, model._intercept_
     ends = np.cumsum(model.n_support_)
     rows = [slice(end - count, end) for end, count in zip(ends, model.n_support_, strict=True)]
@@ -96,12 +96,12 @@ def add_votes(add: Any, constant: Any, decision: str, model: SVC) -> str:
     pairs = np.array(list(combinations(range(count), 2)))
     first, second = (np.eye(count, dtype=np.float32)[pairs[:, side]] for side in (0, 1))
     won = add("Cast", add("Greater", decision, constant(np.float32(0))), to=TensorProto.FLOAT)
-    # `second` has all votes at first; a decision above 0 moves one to the first class
+    # at first, `second` has all votes; a decision above 0 moves one to the first class
     votes = add("MatMul", won, constant(first - second))
     votes = add("Add", votes, constant(second.sum(axis=0)))
     if not (model.break_ties and model.decision_function_shape == "ovr" and count > 2):
         return votes
-    # As in sklearn.utils.multiclass._ovr_decision_function: less than half a vote.
+    # As in sklearn.utils.multiclass._ovr_decision_function: adds less than half a vote.
     confidence = add("MatMul", decision, constant(first - second))
     size = add(
         "Mul", add("Add", add("Abs", confidence), constant(np.float32(1))), constant(np.float32(3))

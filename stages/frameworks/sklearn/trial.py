@@ -1,4 +1,4 @@
-"""A trial of the export, on a copy of the classifier fitted on a few images."""
+"""A trial export of a copy of the classifier, fitted on a few images."""
 
 import warnings
 from textwrap import shorten
@@ -17,7 +17,7 @@ from stages.model_file.export import check_agreement, to_contract
 from stages.runtime.errors import InputError
 
 EXPORT_FAILS = (RuntimeError, NotImplementedError, TypeError, ValueError, NameError, *NOT_ONNX)
-UNFIT = (ValueError, TypeError, np.linalg.LinAlgError)  # what `fit` raises for what it cannot fit
+UNFIT = (ValueError, TypeError, np.linalg.LinAlgError)  # what `fit` raises if it cannot fit
 
 
 def try_export(
@@ -27,21 +27,21 @@ def try_export(
     labels: NDArray[np.int64],
     classes: int,
 ) -> None:
-    """Exports a copy of the model fitted on a few images and runs it, to fail before the long fit.
+    """Exports and runs a copy of the model, fitted on a few images, to fail before the long fit.
 
-    `own` is scikit-learn's class of the same classifier.
+    `own` is the same classifier from scikit-learn itself.
 
     Raises:
         InputError: the copy cannot be exported, or not faithfully.
     """
     trial = clone(model)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of so few images
+        with warnings.catch_warnings(action="ignore"):  # fitting on so few images warns
             trial.fit(images, labels)
             if type(model) is not type(own):
                 trial = carry_over(trial, own, images, labels)
     except UNFIT:
-        return  # too few images for it, say for 500 neighbors: the real fit will tell
+        return  # too few images, e.g. for 500 neighbors: the full fit decides
     name = type(model).__name__
     try:
         content = to_contract(convert(trial, images.shape[1:]), {"classes": list(range(classes))})
