@@ -69,7 +69,7 @@ format: setup ## format, and fix what the linter can
 experiments: setup ## show what each experiment changed, and its effect on METRIC (accuracy)
 	@$(BIN)/python -m tools.experiments $(METRIC)
 
-push: setup ## push what other clones need to skip training, to the remote set by `dvc remote add -d`
+push: setup ## upload models and run records to the default remote, so that clones skip training
 	@$(BIN)/python -m tools.push
 
 sample: setup ## recreate data/sample/ from the full data

@@ -13,7 +13,7 @@ from dvc.utils.serialize import modify_yaml
 
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import read_parameters
-from tools.revisions.programs import call
+from tools.engine.programs import call
 
 LOCK = "requirements.lock"
 

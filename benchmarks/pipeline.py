@@ -31,8 +31,8 @@ from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json
 from stages.runtime.parameters import read_parameters
 from tools.engine.processes import RAN
+from tools.engine.programs import call
 from tools.repro import SECONDS, count_cores
-from tools.revisions.programs import call
 
 RESULTS = Path("benchmarks/results")
 EDITS = {  # one parameter per run, and a value with which training is as much work

@@ -13,7 +13,7 @@ from benchmarks.training import time_bare, time_plain, write_rows
 from stages.load import find_source
 from stages.runtime.parameters import read_parameters
 from stages.sources import idx
-from tools.revisions.programs import call
+from tools.engine.programs import call
 from tools.sample import first_of_each_class
 
 SIZES = (2_500, 5_000, 10_000, 20_000)  # training images, including validation images

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.measure import announce
 from stages.datasets.arrays import read_split
+from tools.engine.stages import read_lock
 from tools.first_numbers import write_csv
-from tools.revisions.stages import read_lock
 
 
 def write_rows(folder: Path, dataset: str, out: Path) -> None:

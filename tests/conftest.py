@@ -13,8 +13,8 @@ import yaml
 from filelock import FileLock
 
 from stages.sources import sheet
-from tools.revisions import stages
-from tools.revisions.stages import Stages
+from tools.engine import stages
+from tools.engine.stages import Stages
 from tools.sample import first_of_each_class, write_sheet
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +38,7 @@ SLOW = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="write tests/golden anew")
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

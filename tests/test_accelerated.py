@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.svm import SVC
-from test_export import ABOUT, prepare
+from test_export import METADATA, prepare
 
 from stages.frameworks.sklearn.accelerated import carry_over
 from stages.frameworks.sklearn.convert import convert
@@ -22,7 +22,7 @@ NONE: Any = (np.empty((0, 784), np.float32), np.empty(0, np.uint8))
 def export(folder: Path, train: Any, **params: Any) -> bytes:
     limit_threads(1)
     model = fit(estimator.build, train, NONE, 10, 100, folder / "curve.csv", **params)
-    return to_contract(convert(model, train[0].shape[1:]), ABOUT)
+    return to_contract(convert(model, train[0].shape[1:]), METADATA)
 
 
 # Not sigmoid: it is not positive semidefinite, and two solvers end in two places.

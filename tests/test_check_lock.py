@@ -73,7 +73,7 @@ def test_parameters_that_dvc_cannot_read_are_an_error(clone: Path) -> None:
     assert "YAML file structure is corrupted" in check_lock(clone, status=2)
 
 
-def test_what_the_lock_says_of_a_run_that_is_no_more_does_not_count(project: Path) -> None:
+def test_a_removed_run_in_the_lock_is_ignored(project: Path) -> None:
     run_block = re.compile(r"^  fashion_mnist-extra_trees:\n(    .*\n)+", re.M)
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(run_block.sub("", text))

@@ -22,7 +22,7 @@ from stages.sources import sheet
 from tools.sample import first_of_each_class
 
 RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
-ABOUT = {"classes": [str(label) for label in range(10)]}
+METADATA = {"classes": [str(label) for label in range(10)]}
 
 
 def prepare(dataset: str, layout: str, split: str, images_per_class: int) -> Split:
@@ -51,7 +51,7 @@ def test_the_file_agrees_with_the_fitted_model(tmp_path: Path, name: str) -> Non
         tmp_path / "curve.csv",
         **settings["params"],
     )
-    content = to_contract(converting.convert(model, images.shape[1:]), ABOUT)
+    content = to_contract(converting.convert(model, images.shape[1:]), METADATA)
     exported = classify(open_classifier(content, 1), images)
     native = predicting.predict(model, images)
     np.testing.assert_array_equal(exported[0], native[0])
@@ -66,7 +66,7 @@ def test_files_that_do_not_agree_are_refused() -> None:
     labels = np.zeros(500, dtype=np.int64)
     probabilities = np.full((500, 2), 0.5, dtype=np.float32)
     check_agreement((labels, probabilities), (labels, probabilities))
-    with pytest.raises(InputError, match="gives 500 of 500 images another label"):
+    with pytest.raises(InputError, match="labels 500 of 500 images differently from"):
         check_agreement((labels, None), (labels + 1, None))
     with pytest.raises(InputError, match=r"are up to 0\.1 from"):
         check_agreement((labels, probabilities), (labels, probabilities + np.float32(0.1)))

@@ -27,7 +27,7 @@ def fit(build, train, validation, classes, seed, learning_curve, *, digits: Posi
     means = np.stack([images[labels == label].mean(axis=0) for label in range(classes)])
     return build(means, **params).astype(np.float32).round(digits)
 '''
-PREDICT = '''"""What nearest centroids say of images."""
+PREDICT = '''"""Predictions of the nearest centroids."""
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def convert(model, image_shape):
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 '''
-MODEL = '''"""Centroids that are drawn towards their common mean."""
+MODEL = '''"""Centroids that are moved towards their common mean."""
 
 from typing import Annotated
 

@@ -52,6 +52,7 @@ def test_the_toy_runs_have_every_kind_of_picture_and_none(trained: Path) -> None
     assert found["fashion_mnist-cnn"] == found["cifar10-cnn"] == modules
     assert modules - found["fashion_mnist-mlp"] == {"filters", "feature_maps"}
     assert {f"{stem}.png" for stem in found["fashion_mnist-svc"]} == ALWAYS
+    assert [name for name in RUNS if "reliability" not in found[name]] == ["fashion_mnist-svc"]
 
 
 def test_the_pictures_of_all_runs_show_something(trained: Path) -> None:
@@ -195,6 +196,8 @@ def test_the_committed_pages_are_of_the_committed_metrics() -> None:
     names = [path.stem for path in (ROOT / "metrics").glob("*.json")]
     assert len(names) > 1
     pages = [ROOT / f"plots/{name}/pictures/README.md" for name in names]
+    overview = (ROOT / "plots/README.md").read_text()
+    assert all(f"]({name}/pictures/README.md)" in overview for name in names)
     for page in [ROOT / "plots/README.md", *pages]:
         links = re.findall(r"\]\((.+?\.(?:png|md))\)", page.read_text())
         assert links

@@ -46,12 +46,12 @@ def test_every_run_has_its_files(trained: Path, name: str) -> None:
         assert {"log_loss", "calibration_error"} <= set(metrics)
     else:
         assert name == "fashion_mnist-svc"
-    about = {k: json.loads(v) for k, v in session.get_modelmeta().custom_metadata_map.items()}
-    assert about["dataset"] == RUNS[name]["dataset"]
-    assert about["layout"] == RUNS[name]["layout"]
-    assert about["image_shape"] == size
-    assert len(about["classes"]) == 10
-    assert about["normalization"] == {"mean": [0.0] * size[2], "deviation": [1.0] * size[2]}
+    metadata = {k: json.loads(v) for k, v in session.get_modelmeta().custom_metadata_map.items()}
+    assert metadata["dataset"] == RUNS[name]["dataset"]
+    assert metadata["layout"] == RUNS[name]["layout"]
+    assert metadata["image_shape"] == size
+    assert len(metadata["classes"]) == 10
+    assert metadata["normalization"] == {"mean": [0.0] * size[2], "deviation": [1.0] * size[2]}
 
     with (trained / f"plots/{name}/predictions.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -194,10 +194,10 @@ def test_a_test_image_gets_the_prediction_of_the_pipeline(
 
 def edit_metadata(model: Path, out: Path, **values: Any) -> Path:
     proto = onnx.load(model)
-    about = {entry.key: entry.value for entry in proto.metadata_props}
-    about |= {key: json.dumps(value) for key, value in values.items()}
+    metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    metadata |= {key: json.dumps(value) for key, value in values.items()}
     del proto.metadata_props[:]
-    for key, value in about.items():
+    for key, value in metadata.items():
         if value != "null":
             proto.metadata_props.add(key=key, value=value)
     onnx.save(proto, out)

@@ -9,8 +9,8 @@ from typing import Any
 from conftest import BIN, ROOT, read_lock, run
 
 from stages.profile import name_processor
+from tools.engine.stages import find_timed
 from tools.results import compare_locks as compare
-from tools.revisions.stages import find_timed
 
 LOCK: dict[str, dict[str, Any]] = {
     "train": {
@@ -46,9 +46,9 @@ def test_the_same_hashes() -> None:
 def test_other_hashes_from_the_same_inputs_name_the_first_stage() -> None:
     said = compare_locks(LOCK, changed(model="x", metrics="y"))
     assert "from the same inputs: train." in said
-    assert "Another kind of processor" in said
+    assert "Processors of different kinds" in said
     assert f"are from a processor; this is {name_processor()}." in said
-    assert "there is nothing to do. To continue from these results, commit" in said
+    assert "There is nothing to do; or, to continue from these results, commit dvc.lock" in said
     assert "follow" in said
     assert "evaluate" not in said
 
@@ -63,17 +63,18 @@ def test_other_hashes_after_an_edit() -> None:
 
 def test_times_are_not_other_hashes() -> None:
     timed: dict[str, dict[str, Any]] = {
-        "profile@a": {"cmd": "profile", "outs": [{"path": "times", "md5": "1"}]},
         "compare": {
             "cmd": "compare",
             "deps": [{"path": "times", "md5": "1"}],
             "outs": [{"path": "picture", "md5": "2"}],
         },
+        "profile@a": {"cmd": "profile", "outs": [{"path": "times", "md5": "1"}]},
     }
     again = copy.deepcopy(timed)
     again["profile@a"]["outs"][0]["md5"] = again["compare"]["deps"][0]["md5"] = "3"
     again["compare"]["outs"][0]["md5"] = "4"
-    assert compare_locks(LOCK | timed, changed() | again).startswith("Every hash is as committed")
+    said = compare_locks(LOCK | timed, changed() | again)
+    assert said == "Every hash is as committed, in all 2 stages; the measured times differ."
     assert "train." in compare_locks(LOCK | timed, changed(model="x") | again)
 
 

@@ -52,8 +52,8 @@ def test_as_many_threads_work_as_the_parameter_says(tmp_path: Path, name: str, p
             tmp_path / "arrays" / split,
             *prepare("fashion_mnist", layout, split="train", images_per_class=500),
         )
-    about = {"classes": [str(label) for label in range(10)]}
-    (tmp_path / "arrays" / "about.json").write_text(json.dumps(about))
+    metadata = {"classes": [str(label) for label in range(10)]}
+    (tmp_path / "arrays" / "about.json").write_text(json.dumps(metadata))
     for shared in ("stages", "pyproject.toml"):
         (tmp_path / shared).symlink_to(ROOT / shared)
     # The first thread of TensorFlow waits while the one in its pool works.

@@ -59,7 +59,7 @@ def check_pipeline(path: Path) -> list[str]:
 
 def check_stage(name: str, stage: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The errors in the `deps` of one stage, for each framework and model: kind and path."""
-    lines = [dep for dep in stage.get("do", stage)["deps"] if dep.startswith(CODE)]
+    lines = [dep for dep in stage.get("do", stage).get("deps", []) if dep.startswith(CODE)]
     for run_block in read_runs():
         filled = {fill(dep, run_block): dep for dep in lines}
         declared = {dep: list(expand(Path(dep))) for dep in filled}
@@ -105,9 +105,11 @@ def follow(start: Path, declared: set[Path]) -> tuple[set[Path], set[str]]:
         for reference in find_references(file):
             matches = {Path(reference.pattern)}
             if "*" in reference.pattern:
-                chosen.add(reference.pattern.partition("/*")[0])
-                # If none is declared, the pattern itself is reported as missing.
-                matches = {path for path in declared if path.match(reference.pattern)} or matches
+                folder = reference.pattern.partition("/*")[0]
+                chosen.add(folder)
+                matches = {path for path in declared if path.match(reference.pattern)}
+                if not matches:
+                    read.add(Path(folder))  # so that it is reported as missing
             read |= matches
             if reference.followed:
                 waiting += [path for path in matches if path.exists()]
@@ -119,12 +121,18 @@ def find_references(file: Path) -> list[Reference]:
     """The modules of this project that a file imports or names in a string."""
     found: list[Reference] = []
     imported: set[ast.expr] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except SyntaxError as error:
+        raise InputError(f"{file}: not valid Python: {error}") from None
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            raise InputError(f"{file}, line {node.lineno}: relative import; import from `stages`")
         elif isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
+        elif isinstance(node, ast.Call) and is_import(node.func):
             imported.update(node.args)
             names = [name for argument in node.args if (name := read_name(argument))]
         elif node not in imported and isinstance(node, ast.expr) and (name := read_name(node)):
@@ -137,6 +145,11 @@ def find_references(file: Path) -> list[Reference]:
                 files = [to_path(name), *packages_of(to_path(name))]
                 found += (Reference(file, followed=True) for file in files)
     return found
+
+
+def is_import(function: ast.expr) -> bool:
+    """Whether a called function is `import_module` or `importlib.import_module`."""
+    return "import_module" in (getattr(function, "id", ""), getattr(function, "attr", ""))
 
 
 def read_name(node: ast.expr) -> str | None:

@@ -10,8 +10,8 @@ import typer
 
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from tools.revisions.programs import attempt
-from tools.revisions.stages import read_lock
+from tools.engine.programs import attempt
+from tools.engine.stages import read_lock
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from tabulate import tabulate
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.sources import sheet
-from tools.revisions.programs import find_program
+from tools.engine.programs import find_program
 
 SAMPLE = Path("data/sample/fashion_mnist")
 ROWS = 6000  # these reproduce the published numbers

@@ -16,8 +16,8 @@ from tabulate import tabulate
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
-from tools.revisions.experiment_queue import clone_of, queue, work_off
-from tools.revisions.programs import show_file
+from tools.engine.programs import show_file
+from tools.revisions.experiment_queue import clone_of, queue, run_queue
 from tools.revisions.revision import NOISE, find_commit, open_revision, recipe_of
 from tools.revisions.run_tables import describe_spread
 
@@ -84,11 +84,23 @@ def measure(revision: str, name: str, seeds: int, jobs: int) -> dict[str, Any]:
     numbers = list(range(first, first + seeds))
     with clone_of(revision) as folder:
         tasks = queue(folder, name, numbers)
-        work_off(folder, tasks, jobs)
+        run_queue(folder, tasks, jobs)
         commits = [find_commit(experiment, folder) for experiment in tasks.values()]
-        texts = [show_file(folder, commit, f"metrics/{name}.json") for commit in commits]
-        accuracies = [json.loads(text)["accuracy"] for text in texts if text is not None]
+        accuracies = [read_accuracy(folder, commit, name) for commit in commits]
     return {"recipe": recipe, "seeds": numbers, "accuracy": accuracies}
+
+
+def read_accuracy(folder: Path, commit: str, name: str) -> float:
+    """The accuracy of a run at a commit.
+
+    Raises:
+        InputError: its metrics are missing.
+    """
+    text = show_file(folder, commit, f"metrics/{name}.json")
+    if text is None:
+        raise InputError(f"{commit[:7]} has no metrics/{name}.json; run `make noise` again")
+    accuracy: float = json.loads(text)["accuracy"]
+    return accuracy
 
 
 if __name__ == "__main__":

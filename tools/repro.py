@@ -57,7 +57,7 @@ def main(
     lock_order = read_lock_order()
     states: dict[str, str] = {}
     try:
-        work_off(stages, jobs or count_cores(), states)
+        run_stages(stages, jobs or count_cores(), states)
     finally:
         if set(states.values()) != {UP_TO_DATE}:
             sort_lock(lock_order, list(stages))
@@ -81,7 +81,7 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def work_off(stages: dict[str, Stage], jobs: int, states: dict[str, str]) -> None:
+def run_stages(stages: dict[str, Stage], jobs: int, states: dict[str, str]) -> None:
     """Runs each stage when those that it depends on are done, and writes its outcome to `states`.
 
     Of the ready stages, it starts the one whose chain of dependent stages took longest last time.

@@ -13,9 +13,9 @@ from stages.runtime.command import run
 from stages.runtime.files import read_json
 from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
+from tools.engine.programs import show_file
+from tools.engine.stages import Stages, find_timed, kind_of, read_lock
 from tools.revisions.lock_changes import Reasons, explain
-from tools.revisions.programs import show_file
-from tools.revisions.stages import Stages, find_timed, kind_of, read_lock
 
 
 def main() -> None:
@@ -60,14 +60,15 @@ def compare_locks(committed: Stages, now: Stages, timed: set[str], processors: s
     before the @ is in `timed`, and those that differ only because of these, do not count.
     `processors` names the processors of the committed hashes.
     """
+    changes = explain(committed, now)
+    only_times = {
+        name for name, reasons in changes.items() if kind_of(name) in timed and not reasons.edits
+    }
     other: dict[str, Reasons] = {}
-    excused: set[str] = set()
-    for name, reasons in explain(committed, now).items():
-        if not reasons.edits and (
-            kind_of(name) in timed or (reasons.upstream and excused.issuperset(reasons.upstream))
-        ):
-            excused.add(name)
-        elif reasons.other_outputs:
+    for name, reasons in changes.items():
+        if not reasons.edits and reasons.upstream and only_times.issuperset(reasons.upstream):
+            only_times.add(name)
+        elif reasons.other_outputs and name not in only_times:
             other[name] = reasons
     edited = [name for name, reasons in other.items() if reasons.edits]
     unexplained = [
@@ -85,14 +86,17 @@ def compare_locks(committed: Stages, now: Stages, timed: set[str], processors: s
         lines.append(
             f"New hashes from the same inputs: {', '.join(unexplained)}. "
             f"The committed ones are from {processors or 'an unknown processor'}; this is "
-            f"{name_processor()}. Another kind of processor adds numbers in another order, so the "
-            "last digits differ; accuracies agree within noise, and there is nothing to do. To "
-            "continue from these results, commit dvc.lock, metrics and plots. On the same kind of "
-            "processor the hashes should not change: see docs/processors.md."
+            f"{name_processor()}. Processors of different kinds add numbers in a different order, "
+            "so the last digits differ, and accuracies agree within noise; on the same kind this "
+            "is a mistake (docs/processors.md). There is nothing to do; or, to continue from these "
+            "results, commit dvc.lock, metrics and plots."
         )
     if len(other) > len(edited) + len(unexplained):
         lines.append("The new hashes of later stages follow from these.")
-    return "\n".join(lines) or f"Every hash is as committed, in all {len(now)} stages."
+    if lines:
+        return "\n".join(lines)
+    same = f"Every hash is as committed, in all {len(now) - len(only_times)} stages"
+    return f"{same}; the measured times differ." if only_times else f"{same}."
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import typer
 from dvc.repo import Repo
 
 from stages.runtime.command import run
+from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
+from stages.scoring.metrics import METRICS
 from tools.revisions.changed_pictures import show_pictures
 from tools.revisions.report import render
 from tools.revisions.revision import open_revision
@@ -39,6 +41,11 @@ def main(
     with open_revision(base) as before, open_revision(head) as after:
         tolerance = after.parameters.get("review", {}).get("tolerance", {})
         metrics = ["accuracy", *(name for name in tolerance if tolerance[name] is not None)]
+        if unknown := set(metrics) - METRICS.keys():
+            raise InputError(
+                f"review.tolerance of {after.name} has {', '.join(sorted(unknown))}; this checkout "
+                f"knows {', '.join(METRICS)}: review from a checkout of {after.name}"
+            )
         verdicts = judge_all(before, after, list(dict.fromkeys(metrics)))
         regressions = list(find_regressions(verdicts, tolerance))
         warnings = [] if head else find_stale()

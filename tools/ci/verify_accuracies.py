@@ -14,7 +14,7 @@ from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import read_json
 from stages.runtime.parameters import read_parameter
-from tools.revisions.programs import find_program, show_file
+from tools.engine.programs import find_program, show_file
 
 
 def main() -> None:

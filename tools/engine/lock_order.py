@@ -5,7 +5,7 @@ from pathlib import Path
 from dvc.repo import Repo
 from dvc.utils.serialize import modify_yaml
 
-from tools.revisions.stages import read_lock
+from tools.engine.stages import read_lock
 
 
 def read_lock_order() -> list[str]:

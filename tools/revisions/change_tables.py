@@ -2,11 +2,10 @@
 
 from dvc.repo import Repo
 
+from stages.datasets.arrays import SPLITS
 from tools.revisions.lock_changes import FEW, explain, show
 from tools.revisions.markdown import fold, tabulate_cells
 from tools.revisions.revision import Revision, read_audit
-
-SPLITS = ("train", "validation", "test")
 
 
 def describe_parameters(before: Revision, after: Revision) -> str:

@@ -12,7 +12,7 @@ from dvc.repo import Repo
 from tqdm import tqdm
 
 from stages.runtime.errors import InputError
-from tools.revisions.programs import call, find_program
+from tools.engine.programs import call, find_program
 from tools.revisions.revision import find_commit
 
 POLL = 1.0  # seconds between two looks at the queue
@@ -63,7 +63,7 @@ def queue(folder: Path, name: str, seeds: list[int]) -> dict[str, str]:
     }
 
 
-def work_off(folder: Path, tasks: dict[str, str], jobs: int) -> None:
+def run_queue(folder: Path, tasks: dict[str, str], jobs: int) -> None:
     """Starts DVC's queue and waits until the tasks are done.
 
     Raises:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.revisions.stages import Stages
+from tools.engine.stages import Stages
 
 FEW = 3
 

@@ -18,8 +18,8 @@ from ruamel.yaml import YAML
 
 from stages.runtime.errors import InputError
 from stages.scoring.predictions import read_predictions, read_probabilities
+from tools.engine.stages import Stages, read_lock
 from tools.revisions.significance import Answers
-from tools.revisions.stages import Stages, read_lock
 
 NOISE = "docs/noise/{run}.json"  # what `make noise` measured
 
@@ -113,8 +113,9 @@ def read_scores(revision: Revision, run: str) -> dict[str, float]:
 def read_audit(revision: Revision, dataset: str) -> dict[str, Any]:
     """The audit of a data set: for each split `images`, `sha256`, `classes` and more."""
     path = f"data/audit/{dataset}.json"
-    if not revision.files.isfile(path):
-        path = f"metrics/audit/{dataset}.json"  # its path until November 2026
+    until_november_2026 = f"metrics/audit/{dataset}.json"
+    if revision.files.isfile(until_november_2026):
+        path = until_november_2026
     audit: dict[str, Any] = json.loads(read_text(revision, path))
     return audit
 
@@ -131,11 +132,8 @@ def read_answers(revision: Revision, run: str) -> tuple[NDArray[np.int64], Answe
     lines = io.StringIO(read_text(revision, path), newline="")
     try:
         labels, predicted = read_predictions(lines, classes_of(revision, run))
-    except KeyError as name:
-        raise InputError(
-            f"{revision.name}: {path} has the class {name}, which is not in params.yaml; "
-            "run `dvc repro` to update it"
-        ) from None
+    except InputError as error:
+        raise InputError(f"{revision.name}: {path}: {error}") from None
     return labels, Answers(predicted, None)
 
 
@@ -155,7 +153,7 @@ def read_run_probabilities(revision: Revision, run: str, images: int) -> NDArray
             f"{revision.name}: {path} is not in DVC's cache; run `dvc fetch` to get it, or "
             "`dvc repro` to recreate it"
         ) from None
-    except ValueError as error:
+    except InputError as error:
         raise InputError(
             f"{revision.name}: {path}: {error}; run `dvc checkout --allow-missing`"
         ) from None

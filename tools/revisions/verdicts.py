@@ -77,7 +77,7 @@ def judge(run: str, before: Revision, after: Revision, metrics: list[str]) -> Ve
             raise InputError("the predictions are for test images with other labels")
     except InputError as error:
         return Verdict(run, NOT_COMPARABLE, str(error))
-    lacking = ""
+    probability_error = ""
     if any(METRICS[name].needs_probabilities for name in metrics):
         try:
             old, new = (
@@ -85,14 +85,14 @@ def judge(run: str, before: Revision, after: Revision, metrics: list[str]) -> Ve
                 for answers, revision in ((old, before), (new, after))
             )
         except InputError as error:
-            lacking = str(error)
+            probability_error = str(error)
     if same(old, new):
         return Verdict(run, SAME)
     both = old.probabilities is not None and new.probabilities is not None
     return Verdict(
         run,
         NO_CHANGE,
-        lacking,
+        probability_error,
         metrics={
             name: compare_metric(name, labels, old, new)
             for name in metrics
