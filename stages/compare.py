@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from stages.figures.comparison import Datasets
 from stages.figures.comparison.accuracy import draw_accuracies
 from stages.figures.comparison.page import write_page
 from stages.figures.comparison.tradeoff import draw_tradeoff
@@ -16,7 +17,7 @@ def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
 
     Reads `metrics`/RUN.json and `metrics`/profile/RUN.json of every run.
     """
-    datasets: dict[str, dict[str, dict[str, float]]] = {}
+    datasets: Datasets = {}
     processors: set[str] = set()
     for path in sorted(metrics.glob("*.json")):
         profile = read(metrics / "profile" / path.name)

@@ -50,10 +50,13 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
     metadata = read_metadata(open_classifier(model, threads=1))
     images, _ = read_split(test)
     with predictions.open(encoding="utf-8", newline="") as lines:
-        labels, predicted = read_predictions(lines, metadata["classes"])
+        try:
+            labels, predicted = read_predictions(lines, metadata["classes"])
+        except InputError as error:
+            raise InputError(f"{predictions}: {error}") from None
     try:
-        likely = read_probabilities(probabilities, len(images))
-    except ValueError as error:
+        probability = read_probabilities(probabilities, len(images))
+    except InputError as error:
         raise InputError(f"{probabilities}: {error}; run `dvc repro` to recreate it") from None
     if len(images) != len(labels):
         raise InputError(
@@ -66,7 +69,7 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
         images,
         labels,
         predicted,
-        likely,
+        probability,
         read_curve(curve),
         onnx.load(model),
         metadata["normalization"],

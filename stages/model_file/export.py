@@ -115,7 +115,7 @@ def check_agreement(native: Prediction, exported: Prediction) -> None:
     apart = int((native[0] != exported[0]).sum())
     if apart > LABELS_APART * len(native[0]):
         raise InputError(
-            f"the exported model gives {apart} of {len(native[0])} images another label than the "
+            f"the exported model labels {apart} of {len(native[0])} images differently from the "
             "fitted one; the exporter does not convert this model faithfully: choose another"
         )
     if native[1] is not None and exported[1] is not None:

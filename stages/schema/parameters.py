@@ -61,7 +61,7 @@ def make_schema() -> Any:
     review: Any = create_model(
         "Review",
         __base__=Strict,
-        # A review objects if a metric gets significantly worse by more than this; None: never.
+        # A review fails if a metric gets significantly worse by more than this; None: never.
         tolerance=(create_model("Tolerance", __base__=Strict, **losses), ...),
     )
     return create_model(

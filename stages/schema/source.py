@@ -41,12 +41,14 @@ def read_fields(module: str, function: str) -> dict[str, Any]:
 def read_keys(module: str, table: str) -> list[str]:
     """The keys of a dictionary of strings that a module assigns to the name `table`."""
     for node in read_tree(module).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if any(isinstance(target, ast.Name) and target.id == table for target in targets):
-            assert isinstance(node, ast.Assign | ast.AnnAssign)
-            if isinstance(node.value, ast.Dict):
-                return [ast.literal_eval(key) for key in node.value.keys if key is not None]
-    raise InputError(f"{module}: has no dictionary {table}")
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(isinstance(target, ast.Name) and target.id == table for target in targets):
+                keys = [getattr(key, "value", None) for key in node.value.keys]
+                strings = [key for key in keys if isinstance(key, str)]
+                if len(strings) == len(keys):
+                    return strings
+    raise InputError(f"{module}: has no dictionary {table} with strings as keys")
 
 
 def read_imports(module: str) -> set[str]:

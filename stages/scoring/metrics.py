@@ -33,8 +33,8 @@ def macro_f1(labels: NDArray[Any], predicted: NDArray[np.int64], _: Any = None) 
     """The mean over classes of F1, the harmonic mean of precision and recall; 0 to 1."""
     present = np.union1d(labels, predicted)
     hits = np.array([np.sum((labels == c) & (predicted == c)) for c in present])
-    either = np.array([np.sum(labels == c) + np.sum(predicted == c) for c in present])
-    return float(np.mean(2 * hits / either))
+    actual_or_predicted = np.array([np.sum(labels == c) + np.sum(predicted == c) for c in present])
+    return float(np.mean(2 * hits / actual_or_predicted))
 
 
 def log_loss(labels: NDArray[Any], _: Any, probabilities: NDArray[np.float32]) -> float:
@@ -54,7 +54,7 @@ def expected_calibration_error(
 
 
 # To add a metric, add it here, and its tolerance to params.yaml. metrics/RUN.json and the tables
-# keep this order. Models are compared by the first metric.
+# keep this order. Models are compared by accuracy.
 METRICS: dict[str, Metric] = {
     "accuracy": Metric("accuracy", accuracy),
     "macro_f1": Metric("macro F1", macro_f1),

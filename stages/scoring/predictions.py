@@ -8,6 +8,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.runtime.errors import InputError
+
 HEADER = ["actual", "predicted"]
 
 
@@ -27,10 +29,15 @@ def read_predictions(
     """Labels and predicted labels, both (n,), from the lines of a CSV file.
 
     Raises:
-        KeyError: a class name that is not in `classes`.
+        InputError: a class name is not in `classes`.
     """
     index = {name: label for label, name in enumerate(classes)}
-    pairs = [[index[row[key]] for key in HEADER] for row in csv.DictReader(lines)]
+    try:
+        pairs = [[index[row[key]] for key in HEADER] for row in csv.DictReader(lines)]
+    except KeyError as name:
+        raise InputError(
+            f"unknown class {name}; expected {', '.join(classes)}; run `dvc repro` to update it"
+        ) from None
     labels, predicted = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     return labels, predicted
 
@@ -46,9 +53,12 @@ def read_probabilities(file: BinaryIO | Path, images: int) -> NDArray[np.float32
     """Probabilities, (n, classes), or None if the model has none.
 
     Raises:
-        ValueError: the array does not have `images` rows.
+        InputError: it is not a valid array file, or does not have `images` rows.
     """
-    array: NDArray[np.float32] = np.load(file, allow_pickle=False)
+    try:
+        array: NDArray[np.float32] = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise InputError(f"not a valid array file ({error})") from None
     if len(array) != images:
-        raise ValueError(f"probabilities for {len(array)} images, expected {images}")
+        raise InputError(f"probabilities for {len(array)} images, expected {images}")
     return array if array.size else None

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from stages.figures.comparison import Datasets
 from stages.figures.style import BLUE, GRAY, new_figure, save
 
 
-def draw_accuracies(datasets: dict[str, dict[str, dict[str, float]]], out: Path) -> None:
+def draw_accuracies(datasets: Datasets, out: Path) -> None:
     """One row per run, grouped by data set, best first: a point with its interval, and the number.
 
     `datasets` maps each data set to its runs, and each run to its metrics.

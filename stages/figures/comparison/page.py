@@ -1,11 +1,12 @@
 """The page that compares all runs and links to the pictures of each."""
 
+from stages.figures.comparison import Datasets
 from stages.figures.comparison.tradeoff import find_best_under
 
 BUDGETS = (0.1, 1.0, 10.0)  # milliseconds for one image
 
 
-def write_page(datasets: dict[str, dict[str, dict[str, float]]], processors: list[str]) -> str:
+def write_page(datasets: Datasets, processors: list[str]) -> str:
     """The Markdown of plots/README.md, from the metrics and profile of each run.
 
     `processors` are the ones on which the runs were profiled.
@@ -34,7 +35,7 @@ def write_page(datasets: dict[str, dict[str, dict[str, float]]], processors: lis
     return "\n\n".join(parts) + "\n"
 
 
-def budget_table(datasets: dict[str, dict[str, dict[str, float]]]) -> str:
+def budget_table(datasets: Datasets) -> str:
     """The best model for each data set under each time limit, as a Markdown table."""
     lines = [
         f"| best model under | {' | '.join(f'{budget:g} ms' for budget in BUDGETS)} |",

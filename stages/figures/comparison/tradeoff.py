@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
+from stages.figures.comparison import Datasets, Runs
 from stages.figures.style import BLUE, GRAY, ORANGE, new_figure, save
 
 AREA_PER_MB = 60.0  # points squared
@@ -14,7 +15,7 @@ LEGEND_MB = (0.1, 1, 10)
 LABEL_GAP = 0.075  # share of a panel's height
 
 
-def find_front(runs: dict[str, dict[str, float]]) -> list[str]:
+def find_front(runs: Runs) -> list[str]:
     """The Pareto front, fastest first: no other run is faster and at least as accurate."""
     order = sorted(runs, key=lambda run: (runs[run]["latency_median_ms"], -runs[run]["accuracy"]))
     front: list[str] = []
@@ -24,13 +25,13 @@ def find_front(runs: dict[str, dict[str, float]]) -> list[str]:
     return front
 
 
-def find_best_under(runs: dict[str, dict[str, float]], milliseconds: float) -> str | None:
+def find_best_under(runs: Runs, milliseconds: float) -> str | None:
     """The most accurate run whose median latency is below a limit, or None if there is none."""
     fast = [run for run in runs if runs[run]["latency_median_ms"] < milliseconds]
     return max(fast, key=lambda run: runs[run]["accuracy"], default=None)
 
 
-def draw_tradeoff(datasets: dict[str, dict[str, dict[str, float]]], out: Path) -> None:
+def draw_tradeoff(datasets: Datasets, out: Path) -> None:
     """One panel per data set: accuracy and interval against latency; the area shows the file size.
 
     `datasets` maps each data set to its runs, and each run to its metrics and profile, merged.
@@ -46,7 +47,7 @@ def draw_tradeoff(datasets: dict[str, dict[str, dict[str, float]]], out: Path) -
     save(figure, out)
 
 
-def draw_panel(axes: Axes, dataset: str, runs: dict[str, dict[str, float]]) -> None:
+def draw_panel(axes: Axes, dataset: str, runs: Runs) -> None:
     """The runs of one data set; lines connect the points to a column of names at the right."""
     for scores in runs.values():
         x, y = scores["latency_median_ms"], scores["accuracy"]

@@ -15,7 +15,7 @@ NAMES = {"": "training", "val_": "validation"}
 def draw(run: Run) -> Figure | None:
     """Accuracy and loss on training and validation images against the epoch, counted from 1.
 
-    None for a run without epochs.
+    None for a run that has no loss per epoch.
     """
     curve = run.curve
     if "loss" not in curve:

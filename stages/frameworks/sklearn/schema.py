@@ -25,9 +25,11 @@ def check_run(layout: str, params: dict[str, Any], build: Callable[..., Any]) ->
         raise InputError(f"layout is {layout!r}: scikit-learn takes {LAYOUT}")
     if not isinstance(params.get("estimator"), str):
         raise InputError("params.estimator: expected an import path, e.g. sklearn.svm.SVC")
+    if "seed" in params:
+        raise InputError("params.seed: remove it; the parameter `seed` of all runs sets it")
     try:
         build(0, **params)
-    except InputError as error:
+    except (InputError, TypeError) as error:  # a TypeError: the model is for another framework
         raise InputError(f"params: {error}") from None
 
 
