@@ -25,4 +25,4 @@ def main(params: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "schema", "sklearn")
+    run(main, "schema")

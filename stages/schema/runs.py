@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import create_model
 
+from stages.runtime.command import require_pins
 from stages.runtime.errors import InputError
 from stages.schema.parameters import Run
 from stages.schema.source import path_of, read_fields, read_imports, read_keys
@@ -41,6 +42,7 @@ def check_run(name: str, settings: Run, datasets: list[str]) -> None:
             f"which is written for {' and '.join(sorted(written_for))}"
         )
     if path_of(f"stages.frameworks.{framework}.schema").exists():
+        require_pins(framework)
         schema = import_module(f"stages.frameworks.{framework}.schema")
         build = import_module(f"stages.models.{settings.model}").build
         try:
