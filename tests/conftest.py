@@ -19,6 +19,7 @@ from tools.sample import first_of_each_class, write_sheet
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
+RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]  # of the toy
 # A person who did not activate .venv: no stage may depend on it.
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",

@@ -4,12 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
-from conftest import ROOT, read_lock, replace, run
+from conftest import RUNS, read_lock, replace, run
 
 from tools.check_lock import absent_files
-
-RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import yaml
-from conftest import ROOT
+from conftest import ROOT, RUNS
 
 from stages.datasets.arrays import Split
 from stages.frameworks.sklearn.fit import fit as fit_sklearn
@@ -21,7 +20,6 @@ from stages.runtime.errors import InputError
 from stages.sources import sheet
 from tools.sample import first_of_each_class
 
-RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
 METADATA = {"classes": [str(label) for label in range(10)]}
 
 

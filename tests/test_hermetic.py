@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 import tomlkit
 import yaml
-from conftest import BIN, ROOT, run
+from conftest import BIN, ROOT, RUNS, run
 from dvc.dependency.param import ParamsDependency
 from dvc.repo import Repo
 
 from tools.engine.stages import find_timed, kind_of
 
-RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
 # A run of each framework: what is taken away from these, all others lack too.
 OF_FRAMEWORK = {block["framework"]: name for name, block in reversed(RUNS.items())}
 RUN = "fashion_mnist-cnn"  # it has every picture

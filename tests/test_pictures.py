@@ -9,8 +9,7 @@ import matplotlib.image
 import numpy as np
 import onnx
 import pytest
-import yaml
-from conftest import ROOT
+from conftest import ROOT, RUNS
 
 from stages.figures.comparison.tradeoff import draw_tradeoff, find_best_under, find_front, spread
 from stages.figures.run import Run
@@ -23,7 +22,6 @@ from stages.model_file.classifier import open_classifier, read_metadata
 from stages.normalize import normalize
 from stages.scoring.calibration import bin_confidence
 
-RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
 ALWAYS = {"confusion.png", "confused_pairs.png", "examples.png", "mistakes.png"}
 
 

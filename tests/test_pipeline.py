@@ -12,10 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import yaml
-from conftest import BIN, ENVIRONMENT, ROOT, read_lock, repro, run, without_times
-
-RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
+from conftest import BIN, ENVIRONMENT, RUNS, read_lock, repro, run, without_times
 
 
 def test_a_second_repro_finds_nothing_to_do(project: Path) -> None:

@@ -5,13 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
-from conftest import ROOT, edit, repro
+from conftest import RUNS, edit, repro
 
 from stages.sources import sheet
 from tools.sample import write_sheet
-
-MODELS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]
 
 
 def substitute(name: str, old: str, new: str) -> Callable[[Path], None]:
@@ -61,8 +58,8 @@ DATA = {
     for stage in ("load", "audit", "normalize")
     for dataset in ("fashion_mnist", "cifar10")
 } | {f"reshape@{d}-{layout}" for d in ("fashion_mnist", "cifar10") for layout in ("flat", "image")}
-CIFAR10 = {name for name, settings in MODELS.items() if settings["dataset"] == "cifar10"}
-SKLEARN = {name for name, settings in MODELS.items() if settings["framework"] == "sklearn"}
+CIFAR10 = {name for name, settings in RUNS.items() if settings["dataset"] == "cifar10"}
+SKLEARN = {name for name, settings in RUNS.items() if settings["framework"] == "sklearn"}
 
 EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "one model's parameter": (
@@ -77,13 +74,13 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "a model file": (  # a comment: the models are the same, so nothing after them reruns
         add_comment("stages/models/cnn.py"),
-        {"check", *(f"train@{name}" for name, block in MODELS.items() if block["model"] == "cnn")},
+        {"check", *(f"train@{name}" for name, block in RUNS.items() if block["model"] == "cnn")},
     ),
     "a framework's pin": (  # the same version in other words: the only one that is installed
         substitute("pyproject.toml", '"scikit-learn==', '"scikit-learn == '),
         {"check"} | {f"train@{name}" for name in SKLEARN},
     ),
-    "the plot code": (add_comment("stages/plot.py"), {f"plot@{name}" for name in MODELS}),
+    "the plot code": (add_comment("stages/plot.py"), {f"plot@{name}" for name in RUNS}),
     "a data path, same content": (move_data, {"check", "load@fashion_mnist"}),
     "a data path, other test images": (
         take_other_test_images,
