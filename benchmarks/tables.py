@@ -1,4 +1,4 @@
-"""The measurements as Markdown tables."""
+"""The measurements of plain scripts, the cold run and growth as Markdown tables."""
 
 from typing import Any
 
@@ -8,31 +8,6 @@ from tabulate import tabulate
 LEVEL = 0.05  # accuracies differ significantly if p is below it
 AT_LEAST = {"sample": 3.0, "full": 5.0}  # goal: times as fast as the plain scripts
 AT_MOST_GB = 4.0  # goal for the peak memory of the pipeline
-AT_MOST_EDIT = 1.3  # goal: times its training alone
-AT_MOST_NO_OP = 2.5  # goal: times a project with one stage
-
-
-def show(results: dict[str, Any]) -> str:
-    """All tables, each with a line that explains it."""
-    machine = results["machine"]
-    parts = [
-        f"On the {results['data']} data; {machine['cores']} cores, {machine['processor']}, "
-        f"Python {machine['python']}.",
-        show_goals(results),
-        "Plain scripts, one after the other, against the pipeline's accuracy (Fisher's exact "
-        f"test; within noise: p at least {LEVEL}):",
-        show_plain(results["runs"]),
-        "`make repro` after an edit, against its training alone, without DVC:",
-        show_edits(results["runs"]),
-        "Where the time of the cold run goes; stages ran in parallel:",
-        show_stages(results["cold"]["stages"]),
-        "Medians with nothing to do:",
-        show_table([[name, f"{s:.2f}"] for name, s in results["no_op"].items()], "call", "seconds"),
-    ]
-    if "growth" in results:
-        parts += ["Training, without predicting, on a growing number of images:", "![](growth.png)"]
-        parts.append(show_growth(results["growth"]))
-    return "\n\n".join(parts)
 
 
 def show_table(rows: list[list[str]], *header: str) -> str:
@@ -42,12 +17,10 @@ def show_table(rows: list[list[str]], *header: str) -> str:
 
 def show_goals(results: dict[str, Any]) -> str:
     """The goals, what was measured, and whether each goal is met."""
-    runs, cold, no_op = results["runs"].values(), results["cold"], results["no_op"]
+    runs, cold = results["runs"].values(), results["cold"]
     plain = sum(run["plain"]["seconds"] for run in runs)
     memory = max(run["plain"]["peak_mb"] for run in runs) / 1e3
     speed, at_least = plain / cold["seconds"], AT_LEAST[results["data"]]
-    edit = max(run["edited"]["seconds"] / run["bare"]["seconds"] for run in runs)
-    one = no_op["dvc repro"] / no_op["dvc repro of one stage"]
     rows = [
         ["plain scripts", f"{plain:.1f} s", "", ""],
         ["cold `make repro`", f"{cold['seconds']:.1f} s", "", ""],
@@ -59,25 +32,13 @@ def show_goals(results: dict[str, Any]) -> str:
             f"at most {AT_MOST_GB:g} GB",
             verdict(cold["peak_mb"] / 1e3 <= AT_MOST_GB),
         ],
-        [
-            "slowest edit, times its training alone",
-            f"{edit:.2f}",
-            f"at most {AT_MOST_EDIT:g}",
-            verdict(edit <= AT_MOST_EDIT),
-        ],
-        [
-            "no-op `dvc repro`, times that of one stage",
-            f"{one:.2f}",
-            f"at most {AT_MOST_NO_OP:g}",
-            verdict(one <= AT_MOST_NO_OP),
-        ],
     ]
-    return show_table(rows, "what", "measured", "goal", "met")
+    return show_table(rows, "what", "measured", "goal", "verdict")
 
 
 def verdict(met: bool) -> str:
     """Whether a goal is met, as the text of a cell."""
-    return "yes" if met else "**no**"
+    return "met" if met else "**missed**"
 
 
 def show_plain(runs: dict[str, dict[str, Any]]) -> str:
@@ -95,24 +56,11 @@ def show_plain(runs: dict[str, dict[str, Any]]) -> str:
                 f"{plain['accuracy']:.4f}",
                 f"{run['accuracy']:.4f}",
                 f"{p:.3f}",
-                verdict(p >= LEVEL),
+                "yes" if p >= LEVEL else "**no**",
             ]
         )
     header = ["run", "seconds", "reading", "fitting", "peak MB", "accuracy"]
     return show_table(rows, *header, "pipeline's accuracy", "p", "within noise")
-
-
-def show_edits(runs: dict[str, dict[str, Any]]) -> str:
-    """The edit of each run, and what it took."""
-    rows = []
-    for name, run in runs.items():
-        bare, edited = run["bare"], run["edited"]
-        ratio = edited["seconds"] / bare["seconds"]
-        took = [f"{one[key]:,.1f}" for key in ("seconds", "peak_mb") for one in (bare, edited)]
-        edit = [f"`{name}`", run["edit"], str(edited["stages"])]
-        rows.append([*edit, *took, f"{ratio:.2f}", verdict(ratio <= AT_MOST_EDIT)])
-    header = ["alone, s", "`make repro`, s", "alone, peak MB", "`make repro`, peak MB"]
-    return show_table(rows, "run", "edit", "stages", *header, "ratio", "goal met")
 
 
 def show_stages(stages: dict[str, float]) -> str:

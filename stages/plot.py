@@ -80,10 +80,10 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
 
 
 def read_curve(path: Path) -> dict[str, list[float]]:
-    """The columns of a learning curve, except those without values (NA: no validation images)."""
+    """The columns of a learning curve."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in rows[0] if rows[0][name] != "NA"}
+    return {name: [float(row[name]) for row in rows] for name in rows[0]}
 
 
 if __name__ == "__main__":

@@ -19,20 +19,20 @@ from stages.runtime.errors import InputError
 NONE: Any = (np.empty((0, 784), np.float32), np.empty(0, np.uint8))
 
 
-def export(folder: Path, train: Any, **params: Any) -> bytes:
-    limit_threads(1)
-    model = fit(estimator.build, train, NONE, 10, 100, folder / "curve.csv", **params)
+def export(train: Any, **params: Any) -> bytes:
+    limit_threads(1, params)
+    model, _ = fit(estimator.build, train, NONE, 10, 100, **params)
     return to_contract(convert(model, train[0].shape[1:]), METADATA)
 
 
 # Not sigmoid: it is not positive semidefinite, and two solvers end in two places.
 @pytest.mark.parametrize("kernel", ["rbf", "linear", "poly"])
-def test_an_svc_gives_the_labels_of_scikit_learn(tmp_path: Path, kernel: str) -> None:
+def test_an_svc_gives_the_labels_of_scikit_learn(kernel: str) -> None:
     pytest.importorskip("sklearnex")
     train = prepare("fashion_mnist", "flat", "train", images_per_class=100)
     images, _ = prepare("fashion_mnist", "flat", "test", images_per_class=200)
     file, own = (
-        export(tmp_path, train, estimator=kind, kernel=kernel)
+        export(train, estimator=kind, kernel=kernel)
         for kind in ("sklearnex.svm.SVC", "sklearn.svm.SVC")
     )
     assert file != own  # it was really another solver
@@ -49,14 +49,12 @@ def test_an_svc_gives_the_labels_of_scikit_learn(tmp_path: Path, kernel: str) ->
         ("sklearnex.neighbors.KNeighborsClassifier", {"n_neighbors": 3}),
     ],
 )
-def test_the_file_says_what_the_fitted_model_says(
-    tmp_path: Path, kind: str, params: dict[str, Any]
-) -> None:
+def test_the_file_says_what_the_fitted_model_says(kind: str, params: dict[str, Any]) -> None:
     pytest.importorskip("sklearnex")
     train = prepare("fashion_mnist", "flat", "train", images_per_class=100)
     images, _ = prepare("fashion_mnist", "flat", "test", images_per_class=50)
-    file = export(tmp_path, train, estimator=kind, **params)
-    assert export(tmp_path, train, estimator=kind, **params) == file
+    file = export(train, estimator=kind, **params)
+    assert export(train, estimator=kind, **params) == file
     fitted = estimator.build(100, estimator=kind, **params).fit(train[0], train[1].astype(np.int64))
     labels, _ = classify(open_classifier(file, 1), images)
     assert len(np.unique(labels)) == 10
@@ -79,10 +77,10 @@ def test_elsewhere_it_is_scikit_learn_s_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train = prepare("fashion_mnist", "flat", "train", images_per_class=10)
-    own = export(tmp_path, train, estimator="sklearn.svm.SVC")
+    own = export(train, estimator="sklearn.svm.SVC")
     assert capsys.readouterr().out == ""
     monkeypatch.setattr(estimator, "find_spec", lambda name: None)
-    assert export(tmp_path, train, estimator="sklearnex.svm.SVC") == own
+    assert export(train, estimator="sklearnex.svm.SVC") == own
     said = "scikit-learn-intelex does not exist for this platform: using sklearn.svm.SVC"
     assert capsys.readouterr().out.strip() == said
 

@@ -31,7 +31,7 @@ def prepare(dataset: str, layout: str, split: str, images_per_class: int) -> Spl
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_the_file_agrees_with_the_fitted_model(tmp_path: Path, name: str) -> None:
+def test_the_file_agrees_with_the_fitted_model(name: str) -> None:
     settings = RUNS[name]
     train = prepare(settings["dataset"], settings["layout"], "train", images_per_class=100)
     images, _ = prepare(settings["dataset"], settings["layout"], "test", images_per_class=200)
@@ -40,13 +40,12 @@ def test_the_file_agrees_with_the_fitted_model(tmp_path: Path, name: str) -> Non
         import_module(f"stages.frameworks.{settings['framework']}.{part}")
         for part in ("fit", "predict", "convert")
     )
-    model = fitting.fit(
+    model, _ = fitting.fit(
         import_module(f"stages.models.{settings['model']}").build,
         train,
         (train[0][:0], train[1][:0]),
         10,
         100,
-        tmp_path / "curve.csv",
         **settings["params"],
     )
     content = to_contract(converting.convert(model, images.shape[1:]), METADATA)
@@ -80,9 +79,7 @@ def test_files_that_do_not_agree_are_refused() -> None:
         ("sklearn.ensemble.HistGradientBoostingClassifier", "skl2onnx fails on it"),
     ],
 )
-def test_what_cannot_be_exported_is_refused_before_the_fit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, reason: str
-) -> None:
+def test_what_cannot_be_exported_is_refused_before_the_fit(kind: str, reason: str) -> None:
     built: list[Any] = []
 
     def build(seed: int, **params: Any) -> Any:
@@ -91,7 +88,7 @@ def test_what_cannot_be_exported_is_refused_before_the_fit(
 
     train = prepare("fashion_mnist", "flat", "train", images_per_class=20)
     with pytest.raises(InputError, match=reason):
-        fit_sklearn(build, train, train, 10, 100, tmp_path / "curve.csv", estimator=kind)
+        fit_sklearn(build, train, train, 10, 100, estimator=kind)
     assert not hasattr(built[0], "classes_")  # set by `fit`
 
 

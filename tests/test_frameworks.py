@@ -17,15 +17,15 @@ import numpy as np
 from pydantic import PositiveInt
 
 
-def limit_threads(threads):
+def limit_threads(threads, params):
     """Numpy's sums take one thread."""
 
 
-def fit(build, train, validation, classes, seed, learning_curve, *, digits: PositiveInt, **params):
-    """The mean image of each class, (classes, features), as `build` makes it, rounded."""
+def fit(build, train, validation, classes, seed, *, digits: PositiveInt, **params):
+    """The mean image of each class, (classes, features), as `build` makes it; no epochs."""
     images, labels = train
     means = np.stack([images[labels == label].mean(axis=0) for label in range(classes)])
-    return build(means, **params).astype(np.float32).round(digits)
+    return build(means, **params).astype(np.float32).round(digits), []
 '''
 PREDICT = '''"""Predictions of the nearest centroids."""
 

@@ -67,7 +67,7 @@ KILLED_WHILE_WRITING = {
     "audit@cifar10": "plots/audit/cifar10.png",
     "normalize@cifar10": "data/normalized/cifar10",
     "reshape@cifar10-flat": "data/reshaped/cifar10-flat",
-    "train@cifar10-cnn": "plots/cifar10-cnn/learning_curve.csv",  # there from the first epoch on
+    "train@cifar10-cnn": "plots/cifar10-cnn/learning_curve.csv",
     "train@fashion_mnist-svc": "data/models/fashion_mnist-svc.onnx",
     "evaluate@cifar10-cnn": "metrics/cifar10-cnn.json",
     "profile@cifar10-cnn": "metrics/profile/cifar10-cnn.json",
@@ -89,13 +89,13 @@ def test_killed_in_every_kind_of_stage_it_ends_with_the_same_bytes_on_one_core(
         if name.startswith("metrics/profile/"):
             continue
         assert (fresh / name).read_bytes() == (trained / name).read_bytes(), name
-    assert not list(fresh.rglob("*.partial"))
+    assert not [*fresh.rglob(".*.partial"), *fresh.rglob(".*.lock")]
     assert repro(fresh) == []
 
 
 def kill_while_writing(project: Path, stage: str, out: Path) -> None:
     """Starts `dvc repro` up to a stage and kills all its processes when it writes `out`."""
-    partial = out.with_name(f".{out.name}.partial")
+    claim = out.with_name(f".{out.name}.lock")  # the stage holds it while it writes
     process = subprocess.Popen(
         [BIN / "dvc", "repro", "-q", stage],
         cwd=project,
@@ -103,7 +103,7 @@ def kill_while_writing(project: Path, stage: str, out: Path) -> None:
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
-    while not (partial.exists() or out.exists()) and process.poll() is None:
+    while not (claim.exists() or out.exists()) and process.poll() is None:
         pass  # a small file is written within a millisecond: then DVC is about to take it over
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -118,8 +118,8 @@ def test_no_validation_images_are_needed(project: Path) -> None:
     run("dvc", "repro", *(f"evaluate@{name}" for name in runs), cwd=project)
     curves = [(project / f"plots/{name}/learning_curve.csv").read_text() for name in runs]
     assert curves[0] == "epoch\n0\n"
-    assert curves[1].startswith("epoch,accuracy,loss,val_accuracy,val_loss\n")
-    assert curves[1].count(",NA,NA\n") == 2
+    assert curves[1].startswith("epoch,accuracy,loss\n0,")
+    assert curves[1].count("\n") == 3
 
 
 def test_an_experiment_shows_in_the_diffs(project: Path) -> None:

@@ -14,7 +14,7 @@ import yaml
 from conftest import ENVIRONMENT, ROOT, repro, run
 
 from tools.engine.plan import Stage
-from tools.repro import measure_urgency, next_stage
+from tools.engine.schedule import measure_urgency, next_stage
 
 # Waits until another stage has started too: never, if one runs after the other.
 MEET = "touch {me}.here; for i in $(seq 200); do [ -e {other}.here ] && break; sleep 0.1; done; "
@@ -192,17 +192,18 @@ def test_a_stage_that_runs_alone_has_nothing_beside_it(tmp_path: Path) -> None:
 
 def test_the_longest_chain_is_first() -> None:
     stages = {
-        "short": Stage([], alone=False, stale=True),
-        "long": Stage([], alone=False, stale=True),
-        "start": Stage([], alone=False, stale=True),
-        "end": Stage(["start"], alone=False, stale=True),
-        "timed": Stage([], alone=True, stale=True),
+        "short": Stage([], alone=False),
+        "long": Stage([], alone=False),
+        "start": Stage([], alone=False),
+        "end": Stage(["start"], alone=False),
+        "timed": Stage([], alone=True),
     }
     seconds = {"short": 1.0, "long": 5.0, "start": 2.0, "end": 4.0, "timed": 3.0}
     urgency = measure_urgency(stages, seconds)
     assert urgency == {"short": 1, "long": 5, "start": 6, "end": 4, "timed": 3}
     waiting = sorted(stages, key=lambda name: -urgency[name])
-    assert next_stage(stages, waiting, {}, [], jobs=2) == "start"
+    assert next_stage(stages, waiting, {}, [], jobs=2) == "timed"  # now, nobody has to wait for it
+    assert next_stage(stages, waiting, {}, ["short"], jobs=2) == "start"
     waiting.remove("start")
     assert next_stage(stages, waiting, {}, ["start"], jobs=2) == "long"
     assert next_stage(stages, waiting, {}, ["start", "long"], jobs=2) is None

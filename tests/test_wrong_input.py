@@ -69,10 +69,15 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
     ("models.fashion_mnist-mlp.params.dropout", 1.0, ["dropout is 1.0", "less than 1"]),
     ("models.fashion_mnist-svc.layout", "image", ["scikit-learn takes flat"]),
     ("models.fashion_mnist-svc.params.c", 1.0, ["SVC has no parameter c", "C, kernel, degree"]),
-    ("models.fashion_mnist-svc.params.C", "x", ["'C' parameter of SVC", "Got 'x'"]),
-    ("models.fashion_mnist-svc.params.C", -1.0, ["'C' parameter of SVC", "Got -1.0"]),
+    (
+        "models.fashion_mnist-decision_tree.params.depth",
+        3,
+        ["params: DecisionTreeClassifier has no parameter depth; its parameters are criterion"],
+    ),
     ("models.fashion_mnist-svc.params.random_state", 1, ["random_state is the parameter `seed`"]),
     ("models.fashion_mnist-svc.params.estimator", "sklearn.svm.SVX", ["sklearn.svm.SVX"]),
+    ("models.fashion_mnist-svc.params.seed", 1, ["params.seed: remove it; the parameter `seed`"]),
+    ("models.fashion_mnist-svc.params.estimator", ..., ["expected an import path, e.g. sklearn"]),
     (
         "models.fashion_mnist-svc.params.estimator",
         5,
@@ -314,6 +319,17 @@ def test_what_cannot_be_fitted(project: Path) -> None:
     (project / "params.yaml").write_text(yaml.safe_dump(params))
     result = run("dvc", "repro", "train@fashion_mnist-svc", cwd=project, status=255)
     assert "train: error: models.fashion_mnist-svc: SVC cannot be fitted: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_wrong_value_for_a_classifier(project: Path) -> None:
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["models"]["fashion_mnist-svc"]["params"]["C"] = -1.0
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    result = run("dvc", "repro", "train@fashion_mnist-svc", cwd=project, status=255)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("train: error:")]
+    assert line.startswith("train: error: models.fashion_mnist-svc")
+    assert "The 'C' parameter of SVC must be a float in the range (0.0, inf]. Got -1.0" in line
     assert "Traceback" not in result.stderr
 
 

@@ -104,4 +104,4 @@ def read_accuracy(folder: Path, commit: str, name: str) -> float:
 
 
 if __name__ == "__main__":
-    run(main, "pipeline", "statistics")
+    run(main, "pipeline")

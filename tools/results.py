@@ -18,7 +18,7 @@ from tools.engine.stages import Stages, find_timed, kind_of, read_lock
 from tools.revisions.lock_changes import Reasons, explain
 
 
-def main() -> None:
+def print_results() -> None:
     """Prints the table of results and compares dvc.lock with the committed one."""
     typer.echo(f"\n{results_table(Path('metrics'))}\n")
     committed = show_file(Path.cwd(), "HEAD", "dvc.lock")
@@ -100,4 +100,4 @@ def compare_locks(committed: Stages, now: Stages, timed: set[str], processors: s
 
 
 if __name__ == "__main__":
-    run(main)
+    run(print_results)

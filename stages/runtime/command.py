@@ -1,7 +1,9 @@
-"""How a stage starts: command-line arguments, pinned packages, one-line errors."""
+"""How a stage starts and reports: arguments, pinned packages, one-line errors, times."""
 
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import typer
 
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import read_pins
+from stages.runtime.recorded import when_recorded
 
 
 def run(main: Callable[..., None], *groups: str) -> None:
@@ -17,6 +20,7 @@ def run(main: Callable[..., None], *groups: str) -> None:
     An `InputError` or `OSError` ends the process with its message on one line and exit code 2.
     """
     try:
+        main = when_recorded(main)
         require_pins(*groups)
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         app.command()(main)
@@ -25,6 +29,15 @@ def run(main: Callable[..., None], *groups: str) -> None:
         stage = Path(sys.argv[0]).stem
         print(f"{stage}: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+
+
+@contextmanager
+def report_time(what: str) -> Iterator[None]:
+    """Prints the wall-clock and processor seconds that the block takes, after `what`."""
+    wall, processor = time.perf_counter(), time.process_time()
+    yield
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    print(f"{what} in {wall:.2f} s, CPU {processor:.2f} s", flush=True)
 
 
 def require_pins(*groups: str) -> None:

@@ -1,6 +1,9 @@
 """Writes files and folders completely or not at all."""
 
+import fcntl
+import glob
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,19 +15,56 @@ from typing import Any
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path next to `path`, for a file or folder; success renames it to `path`.
 
-    A failure leaves `path` as it was and removes the temporary path; the next call removes one that
-    a killed process left behind.
+    While another process writes `path`, this one waits. A failure leaves `path` as it was and
+    removes the temporary path; the next call removes one that a killed process left behind.
     """
-    partial = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove(partial)
+    with locked(path.with_name(f".{path.name}.lock"), f"writes {path}"):
+        for left_behind in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+            _remove(left_behind)
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            yield partial
+            if partial.is_dir():
+                _remove(path)  # a folder cannot be renamed over one that is not empty
+            partial.replace(path)
+        finally:
+            _remove(partial)
+
+
+@contextmanager
+def locked(path: Path, activity: str) -> Iterator[None]:
+    """Holds a lock that is the file `path`; if another process holds it, says so and waits.
+
+    `activity` tells others what this process is doing: "writes data/models/RUN.onnx". The lock of a
+    process ends with it, however it ends.
+    """
+    while True:
+        with path.open("a+", encoding="utf-8") as file:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                print(f"waits for {file.read() or 'a process that starts'}", flush=True)
+                fcntl.lockf(file, fcntl.LOCK_EX)
+            if not _is_open(path, file.fileno()):
+                continue  # the process that held it has removed it
+            file.truncate(0)
+            file.write(f"process {os.getpid()}, which {activity}")
+            file.flush()
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _is_open(path: Path, descriptor: int) -> bool:
+    """Whether an open file still is the one at `path`."""
     try:
-        yield partial
-        if partial.is_dir():
-            _remove(path)  # a folder cannot be renamed over one that is not empty
-        partial.replace(path)
-    finally:
-        _remove(partial)
+        return os.path.samefile(path, descriptor)
+    except FileNotFoundError:
+        return False
 
 
 def _remove(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Reads what DVC tracks as parameters: `params.yaml`, and the pins in `pyproject.toml`."""
 
 import tomllib
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +11,60 @@ from ruamel.yaml.error import YAMLError
 
 from stages.runtime.errors import InputError
 
+PARAMETERS, PINS = Path("params.yaml"), Path("pyproject.toml")
+MISSING = object()
+# What this process has read, by file and name; the name of a whole file is empty.
+_values_read: dict[tuple[Path, str], Any] = {}
 
-def read_parameters(path: Path = Path("params.yaml")) -> Any:
+
+def read_parameters(path: Path = PARAMETERS) -> Any:
     """The whole file, read with DVC's own parser: others read `1e-3` as text."""
-    try:
-        return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from None
+    return read_parameter("", path)
 
 
-def read_parameter(name: str, path: Path = Path("params.yaml")) -> Any:
+def read_parameter(name: str, path: Path = PARAMETERS) -> Any:
     """The value of a parameter; `name` is its keys joined by dots, e.g. `models.RUN.params`."""
-    value = read_parameters(path)
-    for key in name.split("."):
-        if not isinstance(value, dict) or key not in value:
-            raise InputError(f"{path} has no parameter {name}")
-        value = value[key]
+    value = _find(name, path)
+    if value is MISSING:
+        raise InputError(f"{path} has no parameter {name}")
+    _values_read.setdefault((path, name), deepcopy(value))
     return value
 
 
 def read_pins(*groups: str) -> list[Requirement]:
     """The pinned packages of these groups of `dependency-groups` in `pyproject.toml`."""
-    known = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
-    return [Requirement(line) for group in groups for line in known[group]]
+    names = (f"dependency-groups.{group}" for group in groups)
+    return [Requirement(line) for name in names for line in read_parameter(name, PINS)]
+
+
+def find_changed_parameter() -> str | None:
+    """The file and name of a parameter that differs from when this process first read it."""
+    for (path, name), before in _values_read.items():
+        now = _find(name, path)
+        if now != before:
+            return f"{path}: {name_change(name, before, now)}"
+    return None
+
+
+def name_change(name: str, before: Any, now: Any) -> str:
+    """The name of the parameter in which two values of the parameter `name` differ."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in before | now:
+            inner = before.get(key, MISSING), now.get(key, MISSING)
+            if inner[0] != inner[1]:
+                return name_change(f"{name}.{key}" if name else str(key), *inner)
+    return name
+
+
+def _find(name: str, path: Path) -> Any:
+    """The value of a parameter, or `MISSING`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        value = tomllib.loads(text) if path.suffix == ".toml" else YAML(typ="safe").load(text)
+    except (YAMLError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid {path.suffix[1:].upper()}: {error}") from None
+    for key in name.split(".") if name else ():
+        if not isinstance(value, dict) or key not in value:
+            return MISSING
+        value = value[key]
+    return value

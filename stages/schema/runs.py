@@ -41,21 +41,23 @@ def check_run(name: str, settings: Run, datasets: list[str]) -> None:
             f"models.{name}: framework {framework} does not go with model {settings.model}, "
             f"which is written for {' and '.join(sorted(written_for))}"
         )
-    if path_of(f"stages.frameworks.{framework}.schema").exists():
-        require_pins(framework)
-        schema = import_module(f"stages.frameworks.{framework}.schema")
-        build = import_module(f"stages.models.{settings.model}").build
-        try:
-            schema.check_run(settings.layout, settings.params, build)
-        except InputError as error:
-            raise InputError(f"models.{name}.{error}") from None
-    else:
-        check_params(name, settings)
+    check_params(name, settings)
 
 
 def check_params(name: str, settings: Run) -> None:
-    """Checks the parameters against the signatures of the model and of the framework's fit."""
+    """Checks the parameters against the signatures of the model and of the framework's fit.
+
+    What the signatures cannot say, the framework's schema.py checks, if it has one.
+    """
+    framework, params = settings.framework, settings.params
     fields: Any = read_fields(f"stages.models.{settings.model}", "build")
-    fields |= read_fields(f"stages.frameworks.{settings.framework}.fit", "fit")
-    schema = create_model("Params", __base__=Strict, **fields)
-    validate(schema, settings.params, "models", name, "params")
+    fields |= read_fields(f"stages.frameworks.{framework}.fit", "fit")
+    if path_of(f"stages.frameworks.{framework}.schema").exists():
+        require_pins(framework)
+        schema = import_module(f"stages.frameworks.{framework}.schema")
+        try:
+            schema.check_run(settings.layout, params, arguments=list(fields))
+        except InputError as error:
+            raise InputError(f"models.{name}.{error}") from None
+        params = {key: value for key, value in params.items() if key in fields}
+    validate(create_model("Params", __base__=Strict, **fields), params, "models", name, "params")

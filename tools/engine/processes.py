@@ -1,70 +1,104 @@
-"""Runs one stage with DVC in its own process, and ends all processes that it started."""
+"""Runs the command of a stage in a folder, in a process group of its own, with a log."""
 
 import multiprocessing
 import os
+import re
+import runpy
 import signal
+import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from multiprocessing import connection, forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from dvc.cli import main as dvc
-from dvc.repo import Repo
+from stages.runtime.recorded import end_with_starter
 
 LOGS = Path("logs")
 LAST_LINES = 15  # shown of a failed stage's log
 PATIENCE = 5.0  # seconds between asking a process to end and killing it
-# Processes are forked from one that has imported DVC: that takes half a second.
+# Each command runs in a process forked from one that has imported what most stages import, which
+# takes 0.3 to 1 second. No library that trains: TensorFlow must not be forked, and scikit-learn
+# would be imported in vain for a network. Nothing of `stages`: it may be edited meanwhile.
+LIBRARIES = [
+    *("numpy", "onnx", "onnxruntime", "matplotlib.figure", "matplotlib.backends.backend_agg"),
+    *("PIL.PngImagePlugin", "psutil", "pydantic", "ruamel.yaml", "threadpoolctl", "typer"),
+]
 PROCESSES = multiprocessing.get_context("forkserver")
-
-RAN, FROM_CACHE, UP_TO_DATE = "ran", "from the cache", "up to date"
-FAILED, NOT_RUN = "failed", "not run"
-
-
-@dataclass
-class Processes:
-    """The running DVC processes; none starts after `stop`."""
-
-    running: dict[str, BaseProcess] = field(default_factory=dict)
-    stopped: bool = False
+PLAIN_MODULE = re.compile(r"python -m stages\.\w+( [\w@%+=:,./-]+)*")  # nothing for a shell to do
 
 
 def preload() -> None:
-    """Makes the process that the others are forked from import what all of them need."""
-    PROCESSES.set_forkserver_preload(["dvc.cli", "dvc.commands.repro", "tqdm", "typer"])
+    """Starts the process that the others are forked from; it imports while this one goes on."""
+    PROCESSES.set_forkserver_preload(LIBRARIES)
+    forkserver.ensure_running()
 
 
-def reproduce(name: str, processes: Processes) -> tuple[str, float]:
-    """Reproduces one stage with DVC, and returns its outcome and the seconds it took."""
-    start = time.monotonic()
-    if processes.stopped:
-        return NOT_RUN, 0.0
-    process = PROCESSES.Process(target=run_dvc, args=(name,))
+def start(
+    commands: list[str], shell: list[str], folder: str, environment: dict[str, str], log: Path
+) -> BaseProcess:
+    """Starts commands, one after the other, each as the last argument of `shell`."""
+    log.parent.mkdir(exist_ok=True)
+    process = PROCESSES.Process(
+        target=execute, args=(commands, shell, folder, environment, str(log))
+    )
     process.start()
-    processes.running[name] = process
-    if processes.stopped:  # `stop` ran while it started
-        process.terminate()
-    process.join()
-    del processes.running[name]
-    took = time.monotonic() - start
-    if process.exitcode:
-        return FAILED, took
-    said = log_of(name).read_text(encoding="utf-8", errors="replace")
-    if "is cached - skipping run" in said:
-        return FROM_CACHE, took
-    return (RAN if f"Running stage '{name}'" in said else UP_TO_DATE), took
+    return process
 
 
-def run_dvc(name: str) -> None:
-    """The body of a stage's process: `dvc repro` for it alone, with its output in its log."""
+def execute(
+    commands: list[str], shell: list[str], folder: str, environment: dict[str, str], log: str
+) -> None:
+    """The body of a process: runs the commands until one fails, with its exit status."""
     os.setsid()  # its own process group, to be stopped with all that it started
-    with open(os.devnull, "rb") as nothing, log_of(name).open("wb") as log:
+    with open(os.devnull, "rb") as nothing, open(log, "wb") as output:
         os.dup2(nothing.fileno(), 0)
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-    sys.exit(dvc(["--wait-for-lock", "repro", "--single-item", name]))
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    threading.Thread(target=end_with_starter, daemon=True).start()
+    for command in commands:
+        print(f"> {command}")
+        if PLAIN_MODULE.fullmatch(command):
+            run_module(command.split()[2:])
+        elif status := subprocess.call([*shell, command]):
+            sys.exit(status)
+
+
+def run_module(arguments: list[str]) -> None:
+    """Runs `python -m` with these arguments in this process; ends it if the module fails."""
+    engine = ("stages", "tools", "__mp_main__")  # what it has imported is not the stage's
+    for name in [name for name in sys.modules if name.partition(".")[0] in engine]:
+        del sys.modules[name]
+    sys.argv = arguments
+    try:
+        runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if end.code:
+            raise
+
+
+def wait(processes: list[BaseProcess], seconds: float | None) -> None:
+    """Waits until one of the processes ends, but not longer than `seconds`."""
+    connection.wait([process.sentinel for process in processes], seconds)
+
+
+def stop(processes: list[BaseProcess]) -> None:
+    """Ends the processes, with all that they started: asks them, then kills them."""
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            if process.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal_number)
+        deadline = time.monotonic() + PATIENCE
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
 
 
 def log_of(name: str) -> Path:
@@ -77,20 +111,3 @@ def last_lines(name: str) -> str:
     lines = log_of(name).read_text(encoding="utf-8", errors="replace").splitlines()
     shown = [f"    {line}" for line in lines if line.strip()][-LAST_LINES:]
     return "\n".join([*shown, f"    full log: {log_of(name)}"])
-
-
-def stop(processes: Processes) -> None:
-    """Ends all running stages with all processes that they started.
-
-    It holds DVC's lock, so that none of them is killed while it writes dvc.lock.
-    """
-    processes.stopped = True
-    with Repo(_wait_for_lock=True) as repo, repo.lock:
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            for process in list(processes.running.values()):
-                if process.pid:
-                    with suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal_number)
-            deadline = time.monotonic() + PATIENCE
-            while processes.running and time.monotonic() < deadline:
-                time.sleep(0.05)

@@ -1,5 +1,6 @@
 """The stages in dvc.lock and dvc.yaml."""
 
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -7,9 +8,10 @@ import yaml
 Stages = dict[str, dict[str, Any]]  # as in dvc.lock
 
 
+@lru_cache(maxsize=2)
 def read_lock(text: str) -> Stages:
-    """The stages of a dvc.lock, in order; none if it is empty."""
-    stages: Stages = (yaml.load(text, yaml.CSafeLoader) or {}).get("stages", {})
+    """The stages of a dvc.lock, in order; none if it is empty. Not to be written to."""
+    stages: Stages = (yaml.load(text, yaml.CSafeLoader) or {}).get("stages") or {}
     return stages
 
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -12,13 +11,14 @@ from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
 
 from stages.datasets.arrays import Split
+from stages.runtime.command import report_time
 from stages.runtime.errors import InputError
 
 STEPS_PER_EXECUTION = 50  # up to a third faster than 1, with bit-identical weights
 
 
-def limit_threads(threads: int) -> None:
-    """Limits TensorFlow to `threads` threads, before it starts any."""
+def limit_threads(threads: int, params: dict[str, Any]) -> None:
+    """Limits TensorFlow to `threads` threads, before it starts any; `params` are unused."""
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
 
@@ -29,17 +29,16 @@ def fit(
     validation: Split,
     classes: int,
     seed: int,
-    learning_curve: Path,
     *,
     epochs: PositiveInt,
     batch_size: PositiveInt,
     learning_rate: PositiveFloat,
     **architecture: Any,
-) -> keras.Model:
+) -> tuple[keras.Model, list[dict[str, float]]]:
     """Builds a model with `architecture` and fits it with Adam on cross-entropy.
 
-    Writes one row per epoch to `learning_curve`: epoch, accuracy, loss and, if there are
-    validation images, val_accuracy and val_loss.
+    Each row of the learning curve has epoch, accuracy, loss and, if there are validation images,
+    val_accuracy and val_loss.
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
@@ -61,16 +60,20 @@ def fit(
         metrics=["accuracy"],
         steps_per_execution=STEPS_PER_EXECUTION,
     )
-    model.fit(
-        shuffled_batches(images, labels, batch_size, seed),
-        shuffle=False,  # the batches already are
-        epochs=epochs,
-        validation_data=_int64(validation) if len(validation[1]) else None,
-        callbacks=[keras.callbacks.CSVLogger(learning_curve)],
-        verbose=1 if sys.stdout.isatty() else 2,  # a progress bar, or one line per epoch
-    )
-
-    return model
+    with report_time("fitted"):
+        history = model.fit(
+            shuffled_batches(images, labels, batch_size, seed),
+            shuffle=False,  # the batches already are
+            epochs=epochs,
+            validation_data=_int64(validation) if len(validation[1]) else None,
+            verbose=1 if sys.stdout.isatty() else 2,  # a progress bar, or one line per epoch
+        ).history
+    columns = sorted(history)
+    values = zip(*(history[name] for name in columns), strict=True)
+    curve = [
+        {"epoch": epoch, **dict(zip(columns, row, strict=True))} for epoch, row in enumerate(values)
+    ]
+    return model, curve
 
 
 def shuffled_batches(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,18 +12,24 @@ from stages.datasets.arrays import Split
 from stages.frameworks.sklearn.accelerated import carry_over
 from stages.frameworks.sklearn.schema import ACCELERATED, is_accelerated, own_path
 from stages.frameworks.sklearn.trial import UNFIT, try_export
+from stages.runtime.command import report_time
 from stages.runtime.errors import InputError
 
 TRIAL_IMAGES = 10  # per class
 
 
-def limit_threads(threads: int) -> None:
-    """Limits BLAS, OpenMP and oneDAL to `threads` threads."""
+def limit_threads(threads: int, params: dict[str, Any]) -> None:
+    """Limits BLAS, OpenMP and, if `params` names one of its estimators, oneDAL to `threads`."""
     threadpool_limits(threads)
-    if find_spec(ACCELERATED):
+    if is_accelerated(params["estimator"]) and find_spec(ACCELERATED):
         from daal4py import daalinit
 
         daalinit(threads)
+
+
+def check_values(build: Callable[..., BaseEstimator], params: dict[str, Any]) -> None:
+    """Builds the classifier, which checks the values of its parameters."""
+    build(0, **params)
 
 
 def fit(
@@ -33,17 +38,17 @@ def fit(
     validation: Split,
     classes: int,
     seed: int,
-    learning_curve: Path,
     **params: Any,
-) -> BaseEstimator:
-    """Builds the classifier and fits it; without epochs, it writes no learning curve.
+) -> tuple[BaseEstimator, list[dict[str, float]]]:
+    """Builds the classifier and fits it; the learning curve is empty: there are no epochs.
 
     Raises:
         InputError: the classifier cannot be exported (found before the fit) or cannot be fitted.
     """
     model = build(seed, **params)
     own = build(seed, **params | {"estimator": own_path(params["estimator"])})
-    if is_accelerated(params["estimator"]) and type(model) is type(own):
+    accelerated = type(model) is not type(own)
+    if is_accelerated(params["estimator"]) and not accelerated:
         name = own_path(params["estimator"])
         print(f"scikit-learn-intelex does not exist for this platform: using {name}")
     images = np.asarray(train[0])
@@ -51,9 +56,10 @@ def fit(
     few = np.concatenate([np.flatnonzero(labels == c)[:TRIAL_IMAGES] for c in np.unique(labels)])
     try_export(model, own, images[few], labels[few], classes)
     try:
-        model.fit(images, labels)
+        with report_time("fitted"):
+            model.fit(images, labels)
     except UNFIT as error:
         raise InputError(f"{type(model).__name__} cannot be fitted: {error}") from None
-    if type(model) is not type(own):
+    if accelerated:
         model = carry_over(model, own, images[few], labels[few])
-    return model
+    return model, []

@@ -1,35 +1,41 @@
 """What a scikit-learn run may have in params.yaml: any classifier, by its import path."""
 
-import inspect
-from collections.abc import Callable
-from importlib import import_module
+from collections.abc import Iterable
 from typing import Any
 
-from sklearn.base import ClassifierMixin
-
+from stages.frameworks.sklearn.source import (
+    find_module,
+    is_abstract,
+    read_class,
+    read_names,
+    read_parameters,
+)
 from stages.runtime.errors import InputError
 
 LAYOUT = "flat"
 ACCELERATED = "sklearnex"  # scikit-learn-intelex: the same classifiers, computed by oneDAL
 
 
-def check_run(layout: str, params: dict[str, Any], build: Callable[..., Any]) -> None:
-    """Checks the layout and the parameters of a run by building its classifier.
+def check_run(layout: str, params: dict[str, Any], arguments: list[str]) -> None:
+    """Checks the layout of a run, its classifier, and the names of the classifier's parameters.
 
-    Each classifier has its own parameters, so the signature of `build` does not name them.
+    `arguments` are the parameters that the model's own signature names; the model passes on the
+    others to the classifier. Their values are checked when `train` builds it.
 
     Raises:
         InputError: they are not valid; the message starts with the key below `models.RUN`.
     """
     if layout != LAYOUT:
         raise InputError(f"layout is {layout!r}: scikit-learn takes {LAYOUT}")
+    if "estimator" not in arguments:
+        raise InputError("model has no parameter `estimator`; scikit-learn takes model estimator")
     if not isinstance(params.get("estimator"), str):
         raise InputError("params.estimator: expected an import path, e.g. sklearn.svm.SVC")
     if "seed" in params:
         raise InputError("params.seed: remove it; the parameter `seed` of all runs sets it")
     try:
-        build(0, **params)
-    except (InputError, TypeError) as error:  # a TypeError: the model is for another framework
+        check_names(params["estimator"], params.keys() - set(arguments))
+    except InputError as error:
         raise InputError(f"params: {error}") from None
 
 
@@ -45,23 +51,58 @@ def own_path(estimator: str) -> str:
     )
 
 
-def find_classifier(path: str, estimator: str) -> Any:
-    """The class at the import path `path`; errors name the parameter `estimator`.
+def check_names(estimator: str, given: Iterable[str]) -> None:
+    """Checks that there is a classifier `estimator`, and that it takes the parameters `given`.
+
+    Reads them from the source of scikit-learn, which is not imported.
 
     Raises:
-        InputError: scikit-learn and scikit-learn-intelex lack it, or it is not a classifier.
+        InputError: there is no such classifier or parameter, or it needs one that is not given.
     """
-    module, _, name = path.rpartition(".")
-    if module.partition(".")[0] not in ("sklearn", ACCELERATED):
+    kind = find_classifier(estimator)
+    parameters = read_parameters(kind)
+    parameters.pop("random_state", None)
+    unknown = sorted(set(given) - set(parameters))
+    if unknown:
+        raise InputError(
+            f"{kind.__name__} has no parameter {', '.join(unknown)}; its parameters are "
+            f"{', '.join(parameters)} (random_state is the parameter `seed`)"
+        )
+    optional = {name for name, has_default in parameters.items() if has_default}
+    missing = [name for name in parameters if name not in optional.union(given)]
+    if missing:
+        raise InputError(
+            f"{kind.__name__} has no default for its parameter {', '.join(missing)}; "
+            "use a classifier that has, e.g. sklearn.svm.SVC"
+        )
+
+
+def find_classifier(estimator: str) -> Any:
+    """The class of scikit-learn itself for `estimator`, as `read_class` reads it.
+
+    Raises:
+        InputError: scikit-learn or scikit-learn-intelex lacks it, or it is not a classifier.
+    """
+    if estimator.partition(".")[0] not in ("sklearn", ACCELERATED) or "." not in estimator:
         raise InputError(
             f"estimator {estimator!r} is not from scikit-learn; use e.g. sklearn.svm.SVC"
         )
-    try:
-        kind = getattr(import_module(module), name)
-    except (ImportError, AttributeError):
-        raise InputError(
-            f"estimator {estimator!r} does not exist; use e.g. sklearn.svm.SVC"
-        ) from None
-    if not (inspect.isclass(kind) and issubclass(kind, ClassifierMixin)):
+    own = own_path(estimator)
+    # On a platform without scikit-learn-intelex, scikit-learn's own classifier is trained.
+    paths = [own, estimator] if find_module(ACCELERATED) else [own]
+    if not all(exists(path) for path in paths):
+        raise InputError(f"estimator {estimator!r} does not exist; use e.g. sklearn.svm.SVC")
+    module, _, name = own.rpartition(".")
+    kind = read_class(module, name)
+    bases = [read_class("sklearn.base", base) for base in ("BaseEstimator", "ClassifierMixin")]
+    if kind is None or not all(issubclass(kind, base) for base in bases):
         raise InputError(f"estimator {estimator!r} is not a classifier; use e.g. sklearn.svm.SVC")
+    if is_abstract(kind):
+        raise InputError(f"estimator {estimator!r} is abstract; use e.g. sklearn.svm.SVC")
     return kind
+
+
+def exists(path: str) -> bool:
+    """Whether there is something at an import path: a name in a module, or a module."""
+    module, _, name = path.rpartition(".")
+    return name in read_names(module) or find_module(path) is not None

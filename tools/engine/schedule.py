@@ -1,0 +1,219 @@
+"""Runs each stage when those that it depends on are done, several in parallel."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.lock import LockError
+from dvc.repo import Repo
+from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
+from tqdm import tqdm
+
+from stages.runtime.errors import InputError
+from stages.runtime.files import atomic_write, read_json, write_json
+from tools.engine import processes
+from tools.engine.claims import claimed
+from tools.engine.plan import Stage, is_redefined
+from tools.engine.processes import LOGS, last_lines, log_of
+from tools.engine.record import is_changed, read_inputs, record, restore, write_locks
+
+SECONDS = LOGS / "seconds.json"  # that each stage took when it last ran
+UNKNOWN_SECONDS = 10.0
+RETRY = 0.5  # seconds, while another DVC process uses the files of a stage
+RAN, FROM_CACHE, UP_TO_DATE = "ran", "from the cache", "up to date"
+FAILED, NOT_RUN, INTERRUPTED = "failed", "not run", "interrupted"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stage whose command runs, with what it depended on when that started."""
+
+    process: BaseProcess
+    inputs: dict[str, Any]
+    claim: ExitStack
+    started: float = field(default_factory=time.monotonic)
+
+    def has_ended(self) -> bool:
+        """Whether the command has ended."""
+        return self.process.exitcode is not None
+
+
+@dataclass
+class Schedule:
+    """The stages to run, and how far they are."""
+
+    repo: Repo
+    stages: dict[str, Stage]
+    jobs: int
+    lock_order: list[str]  # of the stages, in dvc.lock
+    states: dict[str, str] = field(default_factory=dict)
+    running: dict[str, Running] = field(default_factory=dict)
+    recorded: list[Stage] = field(default_factory=list)  # and not yet in dvc.lock
+    seconds: dict[str, float] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)  # for which other process a stage waits
+
+    def run(self) -> None:
+        """Runs the stages; of those that are ready, the one with the longest chain goes first.
+
+        The chain is that of the stages that depend on it, in seconds when they last ran.
+        """
+        self.seconds = read_json(SECONDS) if SECONDS.exists() else {}
+        urgency = measure_urgency(self.stages, self.seconds)
+        waiting = sorted(self.stages, key=lambda name: -urgency[name])
+        with tqdm(total=len(waiting), unit="stage", leave=False, disable=None) as self.bar:
+            try:
+                while waiting or self.running:
+                    with self.in_turn():
+                        for name in [n for n, one in self.running.items() if one.has_ended()]:
+                            self.finish(name)
+                        busy = self.begin_ready(waiting)
+                    self.bar.set_postfix_str(", ".join(self.running))
+                    if self.running or busy:
+                        commands = [one.process for one in self.running.values()]
+                        processes.wait(commands, RETRY if busy else None)
+            except KeyboardInterrupt:
+                pass
+            finally:
+                self.stop()
+        with atomic_write(SECONDS) as path:
+            write_json(path, self.seconds)
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """Holds DVC's lock, and writes what was recorded to dvc.lock at the end."""
+        with self.repo.lock:
+            try:
+                yield
+            finally:
+                write_locks(self.recorded, self.lock_order)
+                self.recorded = []
+
+    def begin_ready(self, waiting: list[str]) -> bool:
+        """Begins stages while there are ready ones and free jobs; whether one had to be put off."""
+        while name := next_stage(self.stages, waiting, self.states, list(self.running), self.jobs):
+            try:
+                self.begin(name)
+            except LockError as error:
+                said = f"{name} waits: {error}".partition("\n\n")[0]  # then DVC's remedies
+                if said not in self.told:
+                    self.bar.write(said, file=sys.stdout)
+                    self.told.add(said)
+                return True
+            except (DvcException, InputError) as error:
+                self.fail(name, str(error))
+            waiting.remove(name)
+        return False
+
+    def begin(self, name: str) -> None:
+        """Starts the command of a stage, unless it need not or cannot run."""
+        stage = self.stages[name]
+        if any(self.states[before] in (FAILED, NOT_RUN) for before in stage.upstream):
+            self.note(name, NOT_RUN)
+        elif not is_changed(stage.of_dvc):
+            self.note(name, UP_TO_DATE)
+        elif is_redefined(stage):
+            raise InputError("its definition in dvc.yaml has changed; run again")
+        elif stage.of_dvc.frozen or not stage.of_dvc.cmd:  # nothing to run: DVC alone knows
+            stage.of_dvc.reproduce()
+            stage.of_dvc.dump(update_pipeline=False)
+            self.note(name, RAN)
+        else:
+            with ExitStack() as claim:
+                claim.enter_context(claimed(stage.of_dvc))
+                inputs = read_inputs(stage.of_dvc)
+                if restore(stage.of_dvc):
+                    record(stage, inputs)
+                    self.recorded.append(stage)
+                    self.note(name, FROM_CACHE)
+                else:
+                    process = start(name, stage.of_dvc)
+                    self.running[name] = Running(process, inputs, claim.pop_all())
+
+    def finish(self, name: str) -> None:
+        """Records a stage whose command has ended."""
+        one = self.running.pop(name)
+        took = time.monotonic() - one.started
+        with one.claim:
+            try:
+                if one.process.exitcode:
+                    raise InputError(f"its command ended with status {one.process.exitcode}")
+                record(self.stages[name], one.inputs)
+            except (DvcException, InputError) as error:
+                self.fail(name, str(error), took)
+                return
+        self.recorded.append(self.stages[name])
+        self.seconds[name] = round(took, 1)
+        self.note(name, RAN, took)
+
+    def fail(self, name: str, reason: str, took: float | None = None) -> None:
+        """Says why a stage failed, in the output and at the end of its log."""
+        LOGS.mkdir(exist_ok=True)
+        with log_of(name).open("a" if took else "w", encoding="utf-8") as log:
+            log.write(f"{name}: {reason}\n")
+        self.note(name, FAILED, took)
+        self.bar.write(last_lines(name), file=sys.stdout)
+
+    def note(self, name: str, state: str, took: float | None = None) -> None:
+        """Keeps and prints the outcome of a stage."""
+        self.states[name] = state
+        time_taken = "" if took is None else f"{took:8.1f} s"
+        if state != UP_TO_DATE:
+            self.bar.write(f"{name:40} {state:15} {time_taken}".rstrip(), file=sys.stdout)
+        self.bar.update()
+
+    def stop(self) -> None:
+        """Ends the commands that still run, after an interruption."""
+        processes.stop([one.process for one in self.running.values()])
+        for name, one in self.running.items():
+            one.claim.close()
+            self.note(name, INTERRUPTED)
+        self.running = {}
+
+
+def start(name: str, of_dvc: Any) -> BaseProcess:
+    """Starts the command of a stage as DVC does: its folder, environment and shell."""
+    commands = of_dvc.cmd if isinstance(of_dvc.cmd, list) else of_dvc.cmd.splitlines()
+    shell = _make_cmd(get_executable(), "")[:-1]
+    settings = prepare_kwargs(of_dvc)
+    return processes.start(commands, shell, settings["cwd"], settings["env"], log_of(name))
+
+
+def count_cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def measure_urgency(stages: dict[str, Stage], seconds: dict[str, float]) -> dict[str, float]:
+    """For each stage, the seconds of the longest chain that starts with it."""
+    urgency = {name: seconds.get(name, UNKNOWN_SECONDS) for name in stages}
+    for name in reversed(stages):  # a stage is after those that it depends on
+        for before in stages[name].upstream:
+            own = seconds.get(before, UNKNOWN_SECONDS)
+            urgency[before] = max(urgency[before], own + urgency[name])
+    return urgency
+
+
+def next_stage(
+    stages: dict[str, Stage],
+    waiting: list[str],
+    states: dict[str, str],
+    running: list[str],
+    jobs: int,
+) -> str | None:
+    """The first waiting stage whose upstream is done, if it may run in parallel with the others.
+
+    A stage that runs alone goes first when nothing runs. Else it waits until the others end, and
+    no other starts after its turn has come.
+    """
+    if len(running) >= jobs or any(stages[name].alone for name in running):
+        return None
+    ready = [name for name in waiting if all(b in states for b in stages[name].upstream)]
+    if not running:
+        ready.sort(key=lambda name: not stages[name].alone)
+    return next((name for name in ready[:1] if not (stages[name].alone and running)), None)
