@@ -3,7 +3,6 @@
 .venv/bin/python -m tools.repro [--jobs 2]
 """
 
-import gc
 import signal
 from pathlib import Path
 from types import FrameType
@@ -29,7 +28,6 @@ def main(
     Prints one line per stage; its output goes to logs/STAGE.log. After a failure, the stages that
     do not depend on it still run, and the exit code is 1. Ctrl-C stops all; the next call goes on.
     """
-    gc.disable()  # there is little garbage; looking for it took a tenth of the time
     signal.signal(signal.SIGTERM, raise_interrupt)
     if is_probably_stale():
         preload()
