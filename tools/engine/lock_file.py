@@ -55,12 +55,13 @@ def restore_torn() -> str | None:
 
 
 def is_valid(text: str) -> bool:
-    """Whether a text is a whole dvc.lock."""
+    """Whether a text is a whole dvc.lock, as far as one can see: DVC ends it with a newline."""
     try:
         stages = read_lock(text)
-    except (yaml.YAMLError, AttributeError):
+        complete = all("cmd" in stage for stage in stages.values())
+    except (yaml.YAMLError, AttributeError, TypeError):
         return False
-    return bool(stages) and all("cmd" in stage for stage in stages.values())
+    return bool(stages) and complete and text.endswith("\n")
 
 
 def write_entries(path: Path, entries: dict[str, Any], order: list[str]) -> None:

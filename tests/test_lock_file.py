@@ -1,0 +1,146 @@
+"""dvc.lock is written as DVC would, and mended when a kill has cut it off."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from conftest import ROOT, read_lock, run
+from dvc.repo import Repo
+from dvc.utils.serialize import dump_yaml, modify_yaml
+
+from tools.engine.claims import remove_dead_claims
+from tools.engine.lock_file import HEAD, restore_torn, write_entries
+
+TEXT = (ROOT / "dvc.lock").read_text(encoding="utf-8")
+STAGES = read_lock(ROOT)
+ORDER = list(STAGES)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_it_has_the_bytes_that_dvc_would_write(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    ours, theirs = tmp_path / "ours.lock", tmp_path / "theirs.lock"
+    present = sorted(chance.sample(ORDER, 20), key=ORDER.index)
+    dump_yaml(ours, {"schema": "2.0", "stages": {name: STAGES[name] for name in present}})
+    dump_yaml(theirs, yaml.safe_load(ours.read_text()))
+    others = [name for name in ORDER if name not in present]
+    changed = [*chance.sample(present, 3), *others]
+    edited = {
+        name: STAGES[name] | {"cmd": f"python -m {'x ' * chance.randrange(99)}"} for name in changed
+    }
+    for name in chance.sample(changed, len(changed)):  # one by one, in any order
+        write_entries(ours, {name: edited[name]}, [*present, *others])
+    with modify_yaml(theirs) as content:
+        content["stages"].update(edited)
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_the_first_stage_of_a_new_file(tmp_path: Path) -> None:
+    write_entries(tmp_path / "dvc.lock", {"check": STAGES["check"]}, ORDER)
+    dump_yaml(tmp_path / "theirs", {"schema": "2.0", "stages": {"check": STAGES["check"]}})
+    assert (tmp_path / "dvc.lock").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT + "datasets:\n- name: x\n",
+        TEXT.replace("  compare:\n", "  # by hand\n  compare:\n"),
+        TEXT.replace("'2.0'", '"2.0"'),
+        TEXT.replace("\n", "\r\n"),
+        yaml.safe_dump({"stages": STAGES, "schema": "2.0"}, indent=6),
+        json.dumps({"schema": "2.0", "stages": STAGES}),
+    ],
+)
+def test_one_that_was_edited_by_hand_loses_nothing(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "dvc.lock"
+    path.write_bytes(text.encode())
+    before = yaml.safe_load(text)
+    for _ in range(2):
+        write_entries(path, {"check": STAGES["compare"]}, ORDER)
+        before["stages"]["check"] = STAGES["compare"]
+        assert yaml.safe_load(path.read_text()) == before
+        assert path.read_text().startswith(HEAD)
+
+
+@pytest.mark.parametrize(
+    "damaged", ["", "\n", TEXT.partition("  reshape")[0][:-9], TEXT[:100], "stages: 3\n"]
+)
+@pytest.mark.parametrize("source", ["last call", "last commit", "nothing"])
+def test_a_damaged_one_is_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str, source: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".dvc/tmp").mkdir(parents=True)
+    lock = Path("dvc.lock")
+    lock.write_text(TEXT)
+    if source == "last call":
+        assert restore_torn() is None
+    elif source == "last commit":
+        run("git", "init", "-q", cwd=tmp_path)
+        run("git", "add", "dvc.lock", cwd=tmp_path)
+        run("git", "commit", "-qm", "results", cwd=tmp_path)
+    lock.write_text(damaged)
+    said = restore_torn()
+    assert said is not None
+    assert "dvc.lock was damaged" in said
+    assert Path("logs/dvc.lock").read_text() == damaged
+    if source == "nothing":
+        assert not lock.exists()
+    else:
+        assert lock.read_text() == TEXT
+        assert source in said
+
+
+def test_a_merge_conflict_is_left_to_a_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = TEXT.replace("  compare:\n", "<<<<<<< HEAD\n  compare:\n=======\n>>>>>>> other\n")
+    Path("dvc.lock").write_text(text)
+    assert restore_torn() is None
+    assert Path("dvc.lock").read_text() == text
+
+
+@pytest.mark.parametrize("content", ["", '{"write": {"a', "[]", '{"write": {"/a": 3}}'])
+def test_claims_that_nobody_can_read_are_removed(tmp_path: Path, content: str) -> None:
+    with make_repository(tmp_path) as repo:
+        path = tmp_path / ".dvc" / "tmp" / "rwlock"
+        path.write_text(content)
+        remove_dead_claims(repo)
+        assert not path.exists()
+
+
+def test_claims_of_ended_processes_and_of_zombies_are_removed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as zombie:
+        while psutil.Process(zombie.pid).status() != psutil.STATUS_ZOMBIE:
+            pass
+        claims = {
+            name: {"pid": pid, "cmd": name}
+            for name, pid in {
+                "living": os.getpid(),
+                "zombie": zombie.pid,
+                "dead": 2**22 + 1,
+            }.items()
+        }
+        content = {"write": {f"/{name}": claims[name] for name in claims}}
+        content["read"] = {"/x": list(claims.values()), "/y": [claims["dead"]]}  # type: ignore[dict-item]
+        with make_repository(tmp_path) as repo:
+            path = tmp_path / ".dvc" / "tmp" / "rwlock"
+            path.write_text(json.dumps(content))
+            remove_dead_claims(repo)
+            left = json.loads(path.read_text())
+    living = claims["living"]
+    assert left == {"write": {"/living": living}, "read": {"/x": [living]}}
+
+
+def make_repository(folder: Path) -> Repo:
+    run("git", "init", "-q", cwd=folder)
+    run("dvc", "init", "-q", cwd=folder)
+    return Repo(folder)
