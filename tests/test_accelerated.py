@@ -78,11 +78,11 @@ def test_elsewhere_it_is_scikit_learn_s_own(
 ) -> None:
     train = prepare("fashion_mnist", "flat", "train", images_per_class=10)
     own = export(train, estimator="sklearn.svm.SVC")
-    assert capsys.readouterr().out == ""
+    assert "intelex" not in capsys.readouterr().out
     monkeypatch.setattr(estimator, "find_spec", lambda name: None)
     assert export(train, estimator="sklearnex.svm.SVC") == own
     said = "scikit-learn-intelex does not exist for this platform: using sklearn.svm.SVC"
-    assert capsys.readouterr().out.strip() == said
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

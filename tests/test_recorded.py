@@ -207,12 +207,15 @@ def test_a_stage_ends_with_the_process_that_started_it(
     shell = tmp_path / "shell"
     shell.write_text('#!/bin/sh\n/bin/sh "$@"\nexit $?\n')
     shell.chmod(0o755)
+    set_trees(project, 10_000)  # for more than ten seconds
     process = start(tool, project, SHELL=str(shell))
     stage = pause_training(project)
     process.kill()
     stage.resume()
     process.communicate(timeout=120)
-    assert psutil.wait_procs([stage], timeout=2)[1] == []
+    assert psutil.wait_procs([stage], timeout=3)[1] == []
+    assert not (project / MODEL).exists()
+    set_trees(project, 100)
     run(*TOOLS["make"], cwd=project)
     check_same(project, undisturbed)
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from stages.runtime.command import run
+from stages.runtime.errors import InputError
 from stages.runtime.files import locked
 from tools.engine.processes import preload
 
@@ -29,8 +30,30 @@ def main(
     do not depend on it still run, and the exit code is 1. Ctrl-C stops all; the next call goes on.
     """
     signal.signal(signal.SIGTERM, raise_interrupt)
+    if not LOCK.parents[1].is_dir():
+        raise InputError(
+            f"there is no {LOCK.parents[1]} here; run this in the root of the repository"
+        )
     if is_probably_stale():
         preload()
+    try:
+        succeeded = run_pipeline(jobs)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if not succeeded:
+        raise typer.Exit(1)
+    if Path("metrics").exists():
+        from tools.results import print_results
+
+        print_results()
+
+
+def run_pipeline(jobs: int | None) -> bool:
+    """Runs the stages, prints how many had which outcome, and returns whether none failed.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
     # With DVC: 0.3 s, in which `preload` goes on. Each stage's process imports this module.
     from tools.engine.claims import remove_dead_claims
     from tools.engine.lock_file import read_order, restore_torn
@@ -51,13 +74,8 @@ def main(
     counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
     typer.echo(f"{len(stages)} stages: {', '.join(counts)}")
     if INTERRUPTED in states:
-        raise typer.Exit(130)
-    if FAILED in states:
-        raise typer.Exit(1)
-    if Path("metrics").exists():
-        from tools.results import print_results
-
-        print_results()
+        raise KeyboardInterrupt
+    return FAILED not in states
 
 
 def raise_interrupt(_signal: int, _frame: FrameType | None) -> None:

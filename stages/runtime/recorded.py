@@ -33,7 +33,7 @@ def when_recorded(main: Callable[..., None]) -> Callable[..., None]:
     """
     if STAGE not in os.environ:
         return main
-    threading.Thread(target=end_with_starter, daemon=True).start()
+    threading.Thread(target=end_with_dvc, daemon=True).start()
     files = watch_files()
 
     @functools.wraps(main)
@@ -100,23 +100,24 @@ def require_unchanged(files: dict[str, State]) -> None:
         raise InputError(f"{changed} changed while it ran; run again")
 
 
-def end_with_starter() -> None:
-    """Waits until the process that started this stage has ended, and then kills this one.
+def end_with_dvc() -> None:
+    """Waits until the DVC that started this stage has ended, and then kills this process.
 
-    Else an orphan would go on, and write its outputs over those of the next call. If this process
-    leads a group, as under `make repro`, it kills the group.
+    Else an orphan would go on, and write its outputs over those of the next call.
     """
     time.sleep(SHORT)
-    starter = find_starter()
-    while starter is not None and is_alive(starter):
-        time.sleep(EVERY)
-    if os.getpgrp() == os.getpid():
-        os.killpg(0, signal.SIGKILL)
+    wait_for_end(find_starter())
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def wait_for_end(process: Any) -> None:
+    """Waits until a psutil.Process has ended; None has."""
+    while process is not None and is_alive(process):
+        time.sleep(EVERY)
+
+
 def find_starter() -> Any:
-    """The DVC, or `make repro`, that started this stage, as a psutil.Process; None if it has ended.
+    """The DVC that started this stage, as a psutil.Process; None if it has ended.
 
     There may be a shell between them, to which DVC has given the name of the stage, too.
     """
@@ -127,12 +128,18 @@ def find_starter() -> Any:
             with suppress(psutil.AccessDenied):  # another user's
                 if STAGE in process.environ():
                     continue
-                if not Path(process.exe()).name.startswith(("python", "dvc")):
-                    return None  # the system has adopted this orphan
+                adopts_orphans = process.pid == 1 or process.name() == "systemd"
+                if adopts_orphans and not is_python(process):
+                    return None
             return process
     except psutil.NoSuchProcess:
         pass
     return None
+
+
+def is_python(process: Any) -> bool:
+    """Whether a psutil.Process may be DVC, which is the first process of some containers."""
+    return Path(process.exe()).name.lower().startswith(("python", "dvc"))
 
 
 def is_alive(process: Any) -> bool:

@@ -14,7 +14,9 @@ from multiprocessing import connection, forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from stages.runtime.recorded import end_with_starter
+import psutil
+
+from stages.runtime.recorded import wait_for_end
 
 LOGS = Path("logs")
 LAST_LINES = 15  # shown of a failed stage's log
@@ -42,16 +44,24 @@ def start(
     """Starts commands, one after the other, each as the last argument of `shell`."""
     log.parent.mkdir(exist_ok=True)
     process = PROCESSES.Process(
-        target=execute, args=(commands, shell, folder, environment, str(log))
+        target=execute, args=(os.getpid(), commands, shell, folder, environment, str(log))
     )
     process.start()
     return process
 
 
 def execute(
-    commands: list[str], shell: list[str], folder: str, environment: dict[str, str], log: str
+    engine: int,
+    commands: list[str],
+    shell: list[str],
+    folder: str,
+    environment: dict[str, str],
+    log: str,
 ) -> None:
-    """The body of a process: runs the commands until one fails, with its exit status."""
+    """The body of a process: runs the commands until one fails, with its exit status.
+
+    `engine` is the number of the process that started it, with which it ends.
+    """
     os.setsid()  # its own process group, to be stopped with all that it started
     with open(os.devnull, "rb") as nothing, open(log, "wb") as output:
         os.dup2(nothing.fileno(), 0)
@@ -62,13 +72,23 @@ def execute(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    threading.Thread(target=end_with_starter, daemon=True).start()
+    threading.Thread(target=end_with, args=(engine,), daemon=True).start()
     for command in commands:
         print(f"> {command}")
         if PLAIN_MODULE.fullmatch(command):
             run_module(command.split()[2:])
         elif status := subprocess.call([*shell, command]):
             sys.exit(status)
+
+
+def end_with(engine: int) -> None:
+    """Kills this process, with all that it started, when the process `engine` has ended.
+
+    The process that this one was forked from lives on as long as this one.
+    """
+    with suppress(psutil.NoSuchProcess):
+        wait_for_end(psutil.Process(engine))
+    os.killpg(0, signal.SIGKILL)
 
 
 def run_module(arguments: list[str]) -> None:

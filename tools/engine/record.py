@@ -25,8 +25,8 @@ def is_changed(stage: Any) -> bool:
     return any(one.status() for one in (*deps, *stage.outs))
 
 
-def read_inputs(stage: Any) -> dict[str, Any]:
-    """What `stage` depends on, by path: a hash, or the values of the parameters.
+def read_inputs(stage: Any) -> list[Any]:
+    """What `stage` depends on: for each dependency its hash, or the values of its parameters.
 
     Raises:
         DvcException: a file or parameter is missing.
@@ -35,7 +35,7 @@ def read_inputs(stage: Any) -> dict[str, Any]:
         if not dep.exists:
             raise dep.DoesNotExistError(dep)
     # Not saved in `stage`: DVC would take the outputs in dvc.lock for those of these inputs.
-    return {dep.def_path: dep.get_hash().value for dep in stage.deps}
+    return [dep.get_hash().value for dep in stage.deps]
 
 
 def restore(stage: Any) -> bool:
@@ -48,7 +48,7 @@ def restore(stage: Any) -> bool:
     return True
 
 
-def record(stage: Stage, before: dict[str, Any]) -> None:
+def record(stage: Stage, before: list[Any]) -> None:
     """Saves the hashes of a stage, and its outputs and a run-cache record in DVC's cache.
 
     Raises:
@@ -59,12 +59,12 @@ def record(stage: Stage, before: dict[str, Any]) -> None:
     of_dvc.save(run_cache=False)
     if is_redefined(stage):
         raise InputError(f"{of_dvc.path_in_repo}: {of_dvc.name} changed while it ran; run again")
-    for dep in of_dvc.deps:
+    for dep, then in zip(of_dvc.deps, before, strict=True):
         now = dep.hash_info.value
-        if now != before[dep.def_path]:
+        if now != then:
             changed = dep.def_path
             if isinstance(dep, ParamsDependency):
-                changed += f": {name_change('', before[changed], now)}"
+                changed += f": {name_change('', then, now)}"
             raise InputError(f"{changed} changed while it ran; run again")
     if all(out.use_cache or out.is_metric or out.is_plot for out in of_dvc.outs):  # as DVC does
         of_dvc.repo.stage_cache.save(of_dvc)

@@ -35,7 +35,7 @@ class Running:
     """A stage whose command runs, with what it depended on when that started."""
 
     process: BaseProcess
-    inputs: dict[str, Any]
+    inputs: list[Any]
     claim: ExitStack
     started: float = field(default_factory=time.monotonic)
 
