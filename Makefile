@@ -11,13 +11,14 @@ help: ## list these targets
 
 setup: ## create .venv from requirements.lock, unless it is up to date
 	@cmp -s requirements.lock .venv/requirements.lock || $(MAKE) --no-print-directory install
+	@# `.venv/bin/dvc repro` then runs the stages in .venv, whether it is activated or not.
+	@cmp -s tools/venv.pth .venv/venv.pth || { cp tools/venv.pth \
+		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" && cp tools/venv.pth .venv; }
 
 install:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python 3.11, 3.12 or 3.13 is needed, but $(PYTHON) is %d.%d; run e.g. make setup PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
-	@# `.venv/bin/dvc repro` then runs the stages in .venv, whether it is activated or not.
-	@cp tools/venv.pth "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@cp requirements.lock .venv/requirements.lock
 
 lock: setup ## rewrite requirements.lock after an edit of the pins in pyproject.toml

@@ -62,7 +62,9 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
         except InputError as error:
             raise InputError(f"models.{name}: {error}") from None
         model_file.write_bytes(content)
-        write_curve(curve_file, curve or [describe_end(session, *validation)])
+        if curve is None:
+            curve = [describe_end(session, *validation)]
+        write_curve(curve_file, curve)
     print(f"{name}: {len(content) / 1e6:.2f} MB")
 
 
@@ -102,7 +104,13 @@ def describe_end(
 
 
 def write_curve(path: Path, rows: list[dict[str, float]]) -> None:
-    """Writes a learning curve as CSV, one row per epoch."""
+    """Writes a learning curve as CSV, one row per epoch.
+
+    Raises:
+        InputError: it has no rows.
+    """
+    if not rows:
+        raise InputError("`fit` returned a learning curve without epochs; None says there are none")
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()

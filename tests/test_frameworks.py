@@ -25,7 +25,7 @@ def fit(build, train, validation, classes, seed, *, digits: PositiveInt, **param
     """The mean image of each class, (classes, features), as `build` makes it; no epochs."""
     images, labels = train
     means = np.stack([images[labels == label].mean(axis=0) for label in range(classes)])
-    return build(means, **params).astype(np.float32).round(digits), []
+    return build(means, **params).astype(np.float32).round(digits), None
 '''
 PREDICT = '''"""Predictions of the nearest centroids."""
 

@@ -55,25 +55,24 @@ def run_pipeline(jobs: int | None) -> bool:
         KeyboardInterrupt: it was interrupted.
     """
     # With DVC: 0.3 s, in which `preload` goes on. Each stage's process imports this module.
-    from tools.engine.claims import remove_dead_claims
-    from tools.engine.lock_file import read_order, restore_torn
+    from tools.engine.lock_file import restore_damaged
     from tools.engine.plan import open_repository, read_stages
-    from tools.engine.schedule import FAILED, INTERRUPTED, Schedule, count_cores
+    from tools.engine.record import read_orders
+    from tools.engine.schedule import FAILED, Schedule, count_cores
 
     LOCK.parent.mkdir(exist_ok=True)
-    with locked(LOCK, "runs `make repro`"):
-        if said := restore_torn():
-            typer.echo(said)
-        with open_repository() as repo:
-            with repo.lock:
-                remove_dead_claims(repo)
-                stages = read_stages(repo)
-            schedule = Schedule(repo, stages, jobs or count_cores(), [*read_order(), *stages])
-            schedule.run()
+    with locked(LOCK, "runs `make repro`"), open_repository() as repo:
+        with repo.lock:
+            if message := restore_damaged():
+                typer.echo(message)
+            stages = read_stages(repo)
+            orders = read_orders(stages.values())
+        schedule = Schedule(repo, stages, jobs or count_cores(), orders)
+        schedule.run()
     states = list(schedule.states.values())
     counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
     typer.echo(f"{len(stages)} stages: {', '.join(counts)}")
-    if INTERRUPTED in states:
+    if schedule.interrupted:
         raise KeyboardInterrupt
     return FAILED not in states
 

@@ -1,9 +1,9 @@
 """Writes files and folders completely or not at all."""
 
 import fcntl
-import glob
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,25 +19,31 @@ def atomic_write(path: Path) -> Iterator[Path]:
     removes the temporary path; the next call removes one that a killed process left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with locked(path.with_name(f".{path.name}.lock"), f"writes {path}"):
-        for left_behind in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-            _remove(left_behind)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with locked(path.with_name(f".{path.name}.lock"), f"writes {path}") as killed:
+        if killed is not None:
+            remove(_partial_of(path, killed))
+        partial = _partial_of(path, os.getpid())
         try:
             yield partial
             if partial.is_dir():
-                _remove(path)  # a folder cannot be renamed over one that is not empty
+                remove(path)  # a folder cannot be renamed over one that is not empty
             partial.replace(path)
         finally:
-            _remove(partial)
+            remove(partial)
+
+
+def _partial_of(path: Path, process: int) -> Path:
+    """Where a process writes what becomes `path`."""
+    return path.with_name(f".{path.name}.{process}.partial")
 
 
 @contextmanager
-def locked(path: Path, activity: str) -> Iterator[None]:
+def locked(path: Path, activity: str) -> Iterator[int | None]:
     """Holds a lock that is the file `path`; if another process holds it, says so and waits.
 
     `activity` tells others what this process is doing: "writes data/models/RUN.onnx". The lock of a
-    process ends with it, however it ends.
+    process ends with it, however it ends. Yields the number of the process that held it before, if
+    that was killed.
     """
     while True:
         with path.open("a+", encoding="utf-8") as file:
@@ -49,11 +55,13 @@ def locked(path: Path, activity: str) -> Iterator[None]:
                 fcntl.lockf(file, fcntl.LOCK_EX)
             if not _is_open(path, file.fileno()):
                 continue  # the process that held it has removed it
+            file.seek(0)
+            killed = re.match(r"process (\d+),", file.read())
             file.truncate(0)
             file.write(f"process {os.getpid()}, which {activity}")
             file.flush()
             try:
-                yield
+                yield int(killed[1]) if killed else None
             finally:
                 path.unlink(missing_ok=True)
             return
@@ -67,7 +75,8 @@ def _is_open(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Removes a file or folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -34,24 +34,27 @@ class Stage:
 
 @contextmanager
 def open_repository() -> Iterator[Repo]:
-    """DVC's repository in the current folder.
-
-    Raises:
-        InputError: DVC cannot read it.
-    """
+    """DVC's repository in the current folder; its errors are InputErrors."""
     logging.getLogger("dvc").setLevel(logging.WARNING)  # one line per stage is enough
     remember_parameters()
     try:
         with Repo(_wait_for_lock=True) as repo, repo.scm_context(quiet=True):
             yield repo
     except DvcException as error:
-        raise InputError(f"dvc.yaml: {error}") from None
+        raise InputError(str(error)) from None
 
 
 def read_stages(repo: Repo) -> dict[str, Stage]:
-    """The stages of dvc.yaml and those in other files that they need, in `dvc repro`'s order."""
+    """The stages of dvc.yaml and those in other files that they need, in `dvc repro`'s order.
+
+    Raises:
+        InputError: dvc.yaml, or what fills it in, is not valid.
+    """
     read_at = time.time_ns()
-    graph = get_active_graph(repo.index.graph)
+    try:
+        graph = get_active_graph(repo.index.graph)
+    except DvcException as error:
+        raise InputError(f"dvc.yaml: {error}") from None
     targets = [stage for stage in repo.index.stages if stage.path_in_repo == "dvc.yaml"]
     return {
         stage.addressing: Stage(
@@ -71,10 +74,16 @@ def is_redefined(stage: Stage) -> bool:
     if not any(file.exists() and file.stat().st_mtime_ns >= stage.read_at for file in files):
         return False
     try:
-        now = to_pipeline_file(of_dvc.reload())
+        now = describe(of_dvc.reload())
     except (DvcException, KeyError):  # it is gone, or someone is editing the file
         return True
-    return bool(now != to_pipeline_file(of_dvc))
+    return now != describe(of_dvc)
+
+
+def describe(stage: Any) -> dict[str, Any]:
+    """All that dvc.yaml says of one of DVC's stages, but for what no output depends on."""
+    said = to_pipeline_file(stage)[stage.name]
+    return {key: value for key, value in said.items() if key not in ("desc", "meta")}
 
 
 def remember_parameters() -> None:

@@ -1,5 +1,6 @@
 """Runs the command of a stage in a folder, in a process group of its own, with a log."""
 
+import atexit
 import multiprocessing
 import os
 import re
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from stages.runtime.recorded import wait_for_end
+from stages.runtime.recorded import EVERY, is_alive
 
 LOGS = Path("logs")
 LAST_LINES = 15  # shown of a failed stage's log
@@ -27,22 +28,30 @@ PATIENCE = 5.0  # seconds between asking a process to end and killing it
 LIBRARIES = [
     *("numpy", "onnx", "onnxruntime", "matplotlib.figure", "matplotlib.backends.backend_agg"),
     *("PIL.PngImagePlugin", "psutil", "pydantic", "ruamel.yaml", "threadpoolctl", "typer"),
+    __name__,  # so that an edit of it does not matter to a call that goes on
 ]
 PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(LIBRARIES)
 PLAIN_MODULE = re.compile(r"python -m stages\.\w+( [\w@%+=:,./-]+)*")  # nothing for a shell to do
 
 
 def preload() -> None:
     """Starts the process that the others are forked from; it imports while this one goes on."""
-    PROCESSES.set_forkserver_preload(LIBRARIES)
-    forkserver.ensure_running()
+    # Ctrl-C is for this process, which then stops the others.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def start(
     commands: list[str], shell: list[str], folder: str, environment: dict[str, str], log: Path
 ) -> BaseProcess:
     """Starts commands, one after the other, each as the last argument of `shell`."""
+    preload()
     log.parent.mkdir(exist_ok=True)
+    log.write_bytes(b"")
     process = PROCESSES.Process(
         target=execute, args=(os.getpid(), commands, shell, folder, environment, str(log))
     )
@@ -62,6 +71,7 @@ def execute(
 
     `engine` is the number of the process that started it, with which it ends.
     """
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.setsid()  # its own process group, to be stopped with all that it started
     with open(os.devnull, "rb") as nothing, open(log, "wb") as output:
         os.dup2(nothing.fileno(), 0)
@@ -87,7 +97,9 @@ def end_with(engine: int) -> None:
     The process that this one was forked from lives on as long as this one.
     """
     with suppress(psutil.NoSuchProcess):
-        wait_for_end(psutil.Process(engine))
+        process = psutil.Process(engine)
+        while is_alive(process):
+            time.sleep(EVERY)
     os.killpg(0, signal.SIGKILL)
 
 
@@ -102,11 +114,18 @@ def run_module(arguments: list[str]) -> None:
     except SystemExit as end:
         if end.code:
             raise
+    finally:
+        atexit._run_exitfuncs()  # as at the end of Python, which a forked process does not reach
 
 
-def wait(processes: list[BaseProcess], seconds: float | None) -> None:
-    """Waits until one of the processes ends, but not longer than `seconds`."""
-    connection.wait([process.sentinel for process in processes], seconds)
+def wait(processes: list[BaseProcess], descriptor: int, seconds: float | None) -> None:
+    """Waits until a process ends or the file `descriptor` can be read, at most `seconds`."""
+    connection.wait([descriptor, *(process.sentinel for process in processes)], seconds)
+
+
+def has_ended(process: BaseProcess) -> bool:
+    """Whether a process has ended."""
+    return process.exitcode is not None
 
 
 def stop(processes: list[BaseProcess]) -> None:

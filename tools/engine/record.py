@@ -3,6 +3,10 @@
 All of this needs DVC's lock on the repository (`repo.lock`).
 """
 
+import glob
+import os
+from collections.abc import Iterable
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,17 +16,21 @@ from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.serialize import to_lockfile
 
 from stages.runtime.errors import InputError
+from stages.runtime.files import remove
 from stages.runtime.parameters import name_change
 from tools.engine.lock_file import write_entries
 from tools.engine.plan import Stage, is_redefined
+from tools.engine.stages import read_lock
 
 
 def is_changed(stage: Any) -> bool:
     """Whether one of DVC's stages must run: as its own `changed`, but with no lock per call."""
-    if stage.is_callback or stage.always_changed or stage.changed_stage():
+    if stage.changed_stage():
         return True
-    deps = [] if stage.frozen else stage.deps
-    return any(one.status() for one in (*deps, *stage.outs))
+    always = stage.is_callback or stage.always_changed
+    if not stage.frozen and (always or any(dep.status() for dep in stage.deps)):
+        return True
+    return any(out.status() for out in stage.outs)
 
 
 def read_inputs(stage: Any) -> list[Any]:
@@ -39,8 +47,15 @@ def read_inputs(stage: Any) -> list[Any]:
 
 
 def restore(stage: Any) -> bool:
-    """Takes the outputs of `stage` from DVC's run cache, if they are there."""
+    """Takes the outputs of `stage` from DVC's run cache, if they are there.
+
+    Before, it removes the old ones, and what a killed process has left behind of new ones.
+    """
     stage.remove_outs()
+    for out in stage.outs:
+        path = Path(out.fs_path)
+        for left_behind in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+            remove(left_behind)
     try:
         stage.repo.stage_cache.restore(stage)
     except RunCacheNotFoundError:
@@ -52,7 +67,8 @@ def record(stage: Stage, before: list[Any]) -> None:
     """Saves the hashes of a stage, and its outputs and a run-cache record in DVC's cache.
 
     Raises:
-        InputError: its definition or what it depends on is not as `before`.
+        InputError: its definition or what it depends on is not as `before`, or another DVC has
+            checked out old outputs meanwhile.
         DvcException: an output is missing.
     """
     of_dvc = stage.of_dvc
@@ -66,19 +82,53 @@ def record(stage: Stage, before: list[Any]) -> None:
             if isinstance(dep, ParamsDependency):
                 changed += f": {name_change('', then, now)}"
             raise InputError(f"{changed} changed while it ran; run again")
+    for out in of_dvc.outs:
+        if is_checked_out(out):
+            raise InputError(f"{out} was checked out by another DVC while it ran; run again")
     if all(out.use_cache or out.is_metric or out.is_plot for out in of_dvc.outs):  # as DVC does
         of_dvc.repo.stage_cache.save(of_dvc)
     of_dvc.commit()
 
 
-def write_locks(stages: list[Stage], order: list[str]) -> None:
-    """Writes what was recorded of `stages` to their dvc.lock; `order` is that of all stages."""
+def is_checked_out(out: Any) -> bool:
+    """Whether a file of an output, whose hash was just taken, already is a link into the cache."""
+    if not out.use_cache:
+        return False
+    files = {(): out.hash_info.value}
+    if out.hash_info.isdir:
+        files = {key: hash_info.value for key, (_, hash_info) in out.obj._dict.items()}
+    for key, value in files.items():
+        with suppress(FileNotFoundError):
+            if os.path.samefile(os.path.join(out.fs_path, *key), out.cache.oid_to_path(value)):
+                return True
+    return False
 
-    def lock_of(stage: Stage) -> Path:
-        return Path(stage.of_dvc.path).with_suffix(".lock")
 
+def read_orders(stages: Iterable[Stage]) -> dict[Path, list[str]]:
+    """For each dvc.lock, its stages as `dvc repro` would leave them: those in it, then the others.
+
+    `stages` are in the order in which `dvc repro` runs them.
+    """
+    orders: dict[Path, list[str]] = {}
+    for stage in stages:
+        path = lock_of(stage)
+        if path not in orders:
+            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            orders[path] = list(read_lock(text))
+        if stage.of_dvc.cmd and stage.of_dvc.name not in orders[path]:
+            orders[path].append(stage.of_dvc.name)
+    return orders
+
+
+def write_locks(stages: list[Stage], orders: dict[Path, list[str]]) -> None:
+    """Writes what was recorded of `stages` to their dvc.lock, in the order of `read_orders`."""
     for path, members in groupby(sorted(stages, key=lock_of), lock_of):
         entries: dict[str, Any] = {}
         for stage in members:
             entries |= to_lockfile(stage.of_dvc)
-        write_entries(path, entries, order)
+        write_entries(path, entries, orders[path])
+
+
+def lock_of(stage: Stage) -> Path:
+    """The dvc.lock of a stage."""
+    return Path(stage.of_dvc.path).with_suffix(".lock")

@@ -1,12 +1,15 @@
 """Runs each stage when those that it depends on are done, several in parallel."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from dvc.exceptions import DvcException
@@ -18,9 +21,9 @@ from tqdm import tqdm
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json, write_json
 from tools.engine import processes
-from tools.engine.claims import claimed
+from tools.engine.claims import claim
 from tools.engine.plan import Stage, is_redefined
-from tools.engine.processes import LOGS, last_lines, log_of
+from tools.engine.processes import LOGS, has_ended, last_lines, log_of
 from tools.engine.record import is_changed, read_inputs, record, restore, write_locks
 
 SECONDS = LOGS / "seconds.json"  # that each stage took when it last ran
@@ -36,12 +39,7 @@ class Running:
 
     process: BaseProcess
     inputs: list[Any]
-    claim: ExitStack
     started: float = field(default_factory=time.monotonic)
-
-    def has_ended(self) -> bool:
-        """Whether the command has ended."""
-        return self.process.exitcode is not None
 
 
 @dataclass
@@ -51,64 +49,85 @@ class Schedule:
     repo: Repo
     stages: dict[str, Stage]
     jobs: int
-    lock_order: list[str]  # of the stages, in dvc.lock
+    lock_orders: dict[Path, list[str]]  # of the stages, in each dvc.lock
     states: dict[str, str] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
     recorded: list[Stage] = field(default_factory=list)  # and not yet in dvc.lock
     seconds: dict[str, float] = field(default_factory=dict)
-    told: set[str] = field(default_factory=set)  # for which other process a stage waits
+    messages: set[str] = field(default_factory=set)  # about waiting, each printed once
+    interrupted: bool = False
+    bar: Any = None
 
     def run(self) -> None:
         """Runs the stages; of those that are ready, the one with the longest chain goes first.
 
         The chain is that of the stages that depend on it, in seconds when they last ran.
         """
-        self.seconds = read_json(SECONDS) if SECONDS.exists() else {}
+        self.seconds = read_seconds()
         urgency = measure_urgency(self.stages, self.seconds)
         waiting = sorted(self.stages, key=lambda name: -urgency[name])
-        with tqdm(total=len(waiting), unit="stage", leave=False, disable=None) as self.bar:
+        self.bar = tqdm(total=len(waiting), unit="stage", leave=False, disable=None)
+        with self.bar, self.signals() as signal_arrived:
             try:
-                while waiting or self.running:
-                    with self.in_turn():
-                        for name in [n for n, one in self.running.items() if one.has_ended()]:
-                            self.finish(name)
-                        busy = self.begin_ready(waiting)
+                while (waiting or self.running) and not self.interrupted:
+                    for name in [n for n, one in self.running.items() if has_ended(one.process)]:
+                        self.finish(name)
+                    busy = self.begin_ready(waiting)
+                    self.write_locks()
                     self.bar.set_postfix_str(", ".join(self.running))
                     if self.running or busy:
                         commands = [one.process for one in self.running.values()]
-                        processes.wait(commands, RETRY if busy else None)
-            except KeyboardInterrupt:
-                pass
+                        processes.wait(commands, signal_arrived, RETRY if busy else None)
             finally:
                 self.stop()
         with atomic_write(SECONDS) as path:
             write_json(path, self.seconds)
 
     @contextmanager
-    def in_turn(self) -> Iterator[None]:
-        """Holds DVC's lock, and writes what was recorded to dvc.lock at the end."""
-        with self.repo.lock:
-            try:
-                yield
-            finally:
-                write_locks(self.recorded, self.lock_order)
-                self.recorded = []
+    def signals(self) -> Iterator[int]:
+        """Lets SIGINT and SIGTERM only note the interruption: no line of this class is cut off.
 
-    def begin_ready(self, waiting: list[str]) -> bool:
-        """Begins stages while there are ready ones and free jobs; whether one had to be put off."""
-        while name := next_stage(self.stages, waiting, self.states, list(self.running), self.jobs):
+        Yields a file descriptor that can be read once one has arrived.
+        """
+        arrived, send = os.pipe()
+
+        def note(_signal: int, _frame: FrameType | None) -> None:
+            if self.interrupted:  # the second one ends it at once
+                raise KeyboardInterrupt
+            self.interrupted = True
+            os.write(send, b"!")
+
+        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield arrived
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            os.close(arrived)
+            os.close(send)
+
+    def begin_ready(self, waiting: list[str]) -> set[str]:
+        """Begins stages while some are ready and jobs are free; returns those put off as busy."""
+        busy: set[str] = set()
+        while not self.interrupted:
+            ready = [name for name in waiting if name not in busy]
+            name = next_stage(self.stages, ready, self.states, list(self.running), self.jobs)
+            if name is None:
+                break
             try:
-                self.begin(name)
+                with self.repo.lock:
+                    self.begin(name)
             except LockError as error:
-                said = f"{name} waits: {error}".partition("\n\n")[0]  # then DVC's remedies
-                if said not in self.told:
-                    self.bar.write(said, file=sys.stdout)
-                    self.told.add(said)
-                return True
-            except (DvcException, InputError) as error:
+                busy.add(name)
+                message = f"{name} waits: {error}"
+                if message not in self.messages:
+                    self.bar.write(message, file=sys.stdout)
+                    self.messages.add(message)
+                continue
+            except (DvcException, InputError, OSError) as error:
                 self.fail(name, str(error))
             waiting.remove(name)
-        return False
+        return busy
 
     def begin(self, name: str) -> None:
         """Starts the command of a stage, unless it need not or cannot run."""
@@ -120,36 +139,56 @@ class Schedule:
         elif is_redefined(stage):
             raise InputError("its definition in dvc.yaml has changed; run again")
         elif stage.of_dvc.frozen or not stage.of_dvc.cmd:  # nothing to run: DVC alone knows
-            stage.of_dvc.reproduce()
-            stage.of_dvc.dump(update_pipeline=False)
-            self.note(name, RAN)
+            self.note(name, RAN if self.let_dvc_reproduce(stage) else UP_TO_DATE)
         else:
-            with ExitStack() as claim:
-                claim.enter_context(claimed(stage.of_dvc))
-                inputs = read_inputs(stage.of_dvc)
-                if restore(stage.of_dvc):
-                    record(stage, inputs)
-                    self.recorded.append(stage)
-                    self.note(name, FROM_CACHE)
-                else:
-                    process = start(name, stage.of_dvc)
-                    self.running[name] = Running(process, inputs, claim.pop_all())
+            self.claim(stage)
+            inputs = read_inputs(stage.of_dvc)
+            if restore(stage.of_dvc):
+                record(stage, inputs)
+                self.recorded.append(stage)
+                self.note(name, FROM_CACHE)
+            else:
+                self.running[name] = Running(start(name, stage.of_dvc), inputs)
+
+    def let_dvc_reproduce(self, stage: Stage) -> bool:
+        """Reproduces a stage without a command, or that is frozen; whether there was work."""
+        if not stage.of_dvc.reproduce():
+            return False
+        if stage.of_dvc.cmd:
+            self.recorded.append(stage)
+        else:
+            stage.of_dvc.dump()
+        return True
 
     def finish(self, name: str) -> None:
         """Records a stage whose command has ended."""
         one = self.running.pop(name)
         took = time.monotonic() - one.started
-        with one.claim:
-            try:
-                if one.process.exitcode:
-                    raise InputError(f"its command ended with status {one.process.exitcode}")
+        try:
+            if one.process.exitcode:
+                raise InputError(f"its command ended with status {one.process.exitcode}")
+            with self.repo.lock:
+                self.claim(self.stages[name])
                 record(self.stages[name], one.inputs)
-            except (DvcException, InputError) as error:
-                self.fail(name, str(error), took)
-                return
+                self.claim()
+        except (DvcException, InputError, OSError) as error:
+            self.fail(name, str(error), took)
+            return
         self.recorded.append(self.stages[name])
         self.seconds[name] = round(took, 1)
         self.note(name, RAN, took)
+
+    def claim(self, *more: Stage) -> None:
+        """Claims the files of the stages that run, and of `more`."""
+        stages = [*(self.stages[name] for name in self.running), *more]
+        claim(self.repo, [stage.of_dvc for stage in stages])
+
+    def write_locks(self) -> None:
+        """Writes what was recorded to dvc.lock, at once."""
+        if self.recorded:
+            with self.repo.lock:
+                write_locks(self.recorded, self.lock_orders)
+            self.recorded = []
 
     def fail(self, name: str, reason: str, took: float | None = None) -> None:
         """Says why a stage failed, in the output and at the end of its log."""
@@ -168,12 +207,14 @@ class Schedule:
         self.bar.update()
 
     def stop(self) -> None:
-        """Ends the commands that still run, after an interruption."""
+        """Ends the commands that still run, after an interruption, and writes what is recorded."""
         processes.stop([one.process for one in self.running.values()])
-        for name, one in self.running.items():
-            one.claim.close()
+        for name in self.running:
             self.note(name, INTERRUPTED)
         self.running = {}
+        self.write_locks()
+        with self.repo.lock:
+            self.claim()
 
 
 def start(name: str, of_dvc: Any) -> BaseProcess:
@@ -187,6 +228,13 @@ def start(name: str, of_dvc: Any) -> BaseProcess:
 def count_cores() -> int:
     """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def read_seconds() -> dict[str, float]:
+    """The seconds that each stage took; none if the file is missing or damaged."""
+    with suppress(OSError, ValueError, AttributeError, TypeError):
+        return {name: float(seconds) for name, seconds in read_json(SECONDS).items()}
+    return {}
 
 
 def measure_urgency(stages: dict[str, Stage], seconds: dict[str, float]) -> dict[str, float]:

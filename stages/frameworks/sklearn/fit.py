@@ -39,8 +39,8 @@ def fit(
     classes: int,
     seed: int,
     **params: Any,
-) -> tuple[BaseEstimator, list[dict[str, float]]]:
-    """Builds the classifier and fits it; the learning curve is empty: there are no epochs.
+) -> tuple[BaseEstimator, None]:
+    """Builds the classifier and fits it; the learning curve is None: there are no epochs.
 
     Raises:
         InputError: the classifier cannot be exported (found before the fit) or cannot be fitted.
@@ -62,4 +62,4 @@ def fit(
         raise InputError(f"{type(model).__name__} cannot be fitted: {error}") from None
     if accelerated:
         model = carry_over(model, own, images[few], labels[few])
-    return model, []
+    return model, None
