@@ -151,6 +151,20 @@ def test_an_edit_of_a_later_stage_is_what_that_stage_runs(project: Path, tool: s
     check_truth(project)
 
 
+def test_a_file_that_is_written_anew_with_the_same_content_does_not_matter(
+    project: Path, undisturbed: Path
+) -> None:
+    process = start("dvc", project)
+    stage = pause_training(project)
+    for path in (project / "stages").rglob("*.py"):
+        path.touch()
+    stage.resume()
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    run(*TOOLS["make"], cwd=project)
+    check_same(project, undisturbed)
+
+
 def test_an_edit_of_the_command_while_it_runs_fails_the_stage(project: Path) -> None:
     process = start("make", project)
     stage = pause_training(project)

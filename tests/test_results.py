@@ -94,6 +94,9 @@ def test_set_up_is_done_again_only_for_another_lock(tmp_path: Path) -> None:
     shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
     (tmp_path / "requirements.lock").write_text("a==1\n")
     (tmp_path / ".venv").mkdir()
+    (tmp_path / "tools").mkdir()
+    for folder in ("tools", ".venv"):
+        shutil.copyfile(ROOT / "tools" / "venv.pth", tmp_path / folder / "venv.pth")
     (tmp_path / ".venv" / "requirements.lock").write_text("a==1\n")
     os.utime(tmp_path / "requirements.lock")  # newer, as after a checkout
     assert run("make", "setup", "PYTHON=false", cwd=tmp_path).stdout == ""

@@ -63,8 +63,10 @@ def restore(stage: Any) -> bool:
     return True
 
 
-def record(stage: Stage, before: list[Any]) -> None:
+def record(stage: Stage, before: list[Any], restored: bool) -> None:
     """Saves the hashes of a stage, and its outputs and a run-cache record in DVC's cache.
+
+    `restored` says whether the outputs are those that `restore` took from the cache.
 
     Raises:
         InputError: its definition or what it depends on is not as `before`, or another DVC has
@@ -83,7 +85,7 @@ def record(stage: Stage, before: list[Any]) -> None:
                 changed += f": {name_change('', then, now)}"
             raise InputError(f"{changed} changed while it ran; run again")
     for out in of_dvc.outs:
-        if is_checked_out(out):
+        if not restored and is_checked_out(out):
             raise InputError(f"{out} was checked out by another DVC while it ran; run again")
     if all(out.use_cache or out.is_metric or out.is_plot for out in of_dvc.outs):  # as DVC does
         of_dvc.repo.stage_cache.save(of_dvc)

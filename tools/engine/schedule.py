@@ -144,7 +144,7 @@ class Schedule:
             self.claim(stage)
             inputs = read_inputs(stage.of_dvc)
             if restore(stage.of_dvc):
-                record(stage, inputs)
+                record(stage, inputs, restored=True)
                 self.recorded.append(stage)
                 self.note(name, FROM_CACHE)
             else:
@@ -169,7 +169,7 @@ class Schedule:
                 raise InputError(f"its command ended with status {one.process.exitcode}")
             with self.repo.lock:
                 self.claim(self.stages[name])
-                record(self.stages[name], one.inputs)
+                record(self.stages[name], one.inputs, restored=False)
                 self.claim()
         except (DvcException, InputError, OSError) as error:
             self.fail(name, str(error), took)
