@@ -30,7 +30,7 @@ from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json
 from stages.runtime.parameters import read_parameters
-from tools.engine.schedule import SECONDS, count_cores
+from tools.engine.processes import SECONDS, count_cores
 
 RESULTS = Path("benchmarks/results")
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ENVIRONMENT, ROOT, repro, run
+from conftest import BIN, ENVIRONMENT, ROOT, repro, run
 
+from tools.engine.order import measure_urgency, next_stage
 from tools.engine.plan import Stage
-from tools.engine.schedule import measure_urgency, next_stage
 
 # Waits until another stage has started too: never, if one runs after the other.
 MEET = "touch {me}.here; for i in $(seq 200); do [ -e {other}.here ] && break; sleep 0.1; done; "
@@ -188,6 +188,60 @@ def test_a_stage_that_runs_alone_has_nothing_beside_it(tmp_path: Path) -> None:
     }
     project = make(tmp_path, stages)
     assert side_by_side(project, jobs=4) == dict.fromkeys(stages, "ran")
+
+
+def wait_for(path: Path, process: subprocess.Popen[Any]) -> None:
+    while not path.exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+
+
+def start(project: Path, *command: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        cwd=project,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+UNTIL_GO = "touch begun; for i in $(seq 300); do [ -e go ] && break; sleep 0.1; done"
+
+
+def test_while_dvc_runs_a_stage_the_others_run(tmp_path: Path) -> None:
+    stages = {"held": stage("held", first=UNTIL_GO), "one": stage("one"), "two": stage("two")}
+    project = make(tmp_path, stages)
+    with start(project, BIN / "dvc", "repro", "held") as dvc:
+        wait_for(project / "begun", dvc)
+        with start(project, sys.executable, "-m", "tools.repro", "--jobs", "2") as ours:
+            wait_for(project / "two.txt", ours)
+            (project / "go").touch()
+            said, _ = ours.communicate(timeout=60)
+        dvc.communicate(timeout=60)
+    assert ours.returncode == dvc.returncode == 0
+    assert f"(PID {dvc.pid})" in said
+    assert repro(project) == []
+
+
+def test_old_outputs_that_dvc_checks_out_meanwhile_are_not_recorded(tmp_path: Path) -> None:
+    project = make(tmp_path, {"held": stage("held", first="true")})
+    assert side_by_side(project) == {"held": "ran"}
+    (project / "source.txt").write_text("edited\n")
+    command = stage("held")["cmd"] + f"; {UNTIL_GO}"
+    stages = {"held": stage("held") | {"cmd": command}}
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    with start(project, sys.executable, "-m", "tools.repro") as ours:
+        wait_for(project / "begun", ours)
+        run("dvc", "checkout", "--force", cwd=project)
+        assert (project / "held.txt").read_text() == "source\nheld\n"
+        (project / "go").touch()
+        said, _ = ours.communicate(timeout=60)
+    assert ours.returncode == 1
+    assert "held.txt was checked out by another DVC while it ran; run again" in said
+    assert side_by_side(project) == {"held": "ran"}
+    assert (project / "held.txt").read_text() == "edited\nheld\n"
 
 
 def test_the_longest_chain_is_first() -> None:

@@ -13,10 +13,9 @@ import typer
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import locked
-from tools.engine.processes import preload
+from tools.engine.processes import SECONDS, count_cores, preload
 
 LOCK = Path(".dvc/tmp/repro.lock")
-LAST_CALL = Path("logs/seconds.json")  # every call writes it
 
 
 def main(
@@ -58,7 +57,7 @@ def run_pipeline(jobs: int | None) -> bool:
     from tools.engine.lock_file import restore_damaged
     from tools.engine.plan import open_repository, read_stages
     from tools.engine.record import read_orders
-    from tools.engine.schedule import FAILED, Schedule, count_cores
+    from tools.engine.schedule import FAILED, Schedule
 
     LOCK.parent.mkdir(exist_ok=True)
     with locked(LOCK, "runs `make repro`"), open_repository() as repo:
@@ -84,7 +83,7 @@ def raise_interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 def is_probably_stale() -> bool:
     """Whether a file that was edited after the last call hints at work, long before DVC knows."""
-    last = LAST_CALL.stat().st_mtime if LAST_CALL.exists() else 0.0
+    last = SECONDS.stat().st_mtime if SECONDS.exists() else 0.0  # every call writes it
     edited = [Path(name) for name in ("params.yaml", "dvc.yaml", "pyproject.toml", "stages")]
     files = (path for one in edited for path in (one, *one.rglob("*.py")) if path.exists())
     return any(path.stat().st_mtime > last for path in files)

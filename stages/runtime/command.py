@@ -1,17 +1,22 @@
 """How a stage starts and reports: arguments, pinned packages, one-line errors, times."""
 
+import functools
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import read_pins
-from stages.runtime.recorded import when_recorded
+from stages.runtime.starter import STAGE, end_with_dvc
+from stages.runtime.unchanged import require_unchanged, watch_files
 
 
 def run(main: Callable[..., None], *groups: str) -> None:
@@ -29,6 +34,24 @@ def run(main: Callable[..., None], *groups: str) -> None:
         stage = Path(sys.argv[0]).stem
         print(f"{stage}: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+
+
+def when_recorded(main: Callable[..., None]) -> Callable[..., None]:
+    """`main` as a stage that DVC records: it ends with DVC, and fails if what it read changes.
+
+    A person may run a stage by hand and close the terminal: then it is `main` itself.
+    """
+    if STAGE not in os.environ:
+        return main
+    threading.Thread(target=end_with_dvc, args=(os.getppid(),), daemon=True).start()
+    files = watch_files()
+
+    @functools.wraps(main)
+    def checked(*arguments: Any, **options: Any) -> None:
+        main(*arguments, **options)
+        require_unchanged(files)
+
+    return checked
 
 
 @contextmanager

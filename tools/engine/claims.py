@@ -16,7 +16,7 @@ from dvc.repo import Repo
 from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK, _check_blockers
 
 from stages.runtime.files import atomic_write, write_json
-from stages.runtime.recorded import is_alive
+from stages.runtime.starter import is_alive
 
 CLOCKS_APART = 2.0  # seconds, by which the times of a process and of a file may differ
 

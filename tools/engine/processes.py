@@ -17,9 +17,10 @@ from pathlib import Path
 
 import psutil
 
-from stages.runtime.recorded import EVERY, is_alive
+from stages.runtime.starter import EVERY, is_alive
 
 LOGS = Path("logs")
+SECONDS = LOGS / "seconds.json"  # that each stage took when it last ran
 LAST_LINES = 15  # shown of a failed stage's log
 PATIENCE = 5.0  # seconds between asking a process to end and killing it
 # Each command runs in a process forked from one that has imported what most stages import, which
@@ -150,3 +151,8 @@ def last_lines(name: str) -> str:
     lines = log_of(name).read_text(encoding="utf-8", errors="replace").splitlines()
     shown = [f"    {line}" for line in lines if line.strip()][-LAST_LINES:]
     return "\n".join([*shown, f"    full log: {log_of(name)}"])
+
+
+def count_cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

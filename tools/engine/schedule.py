@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -19,15 +19,14 @@ from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
 from tqdm import tqdm
 
 from stages.runtime.errors import InputError
-from stages.runtime.files import atomic_write, read_json, write_json
+from stages.runtime.files import atomic_write, write_json
 from tools.engine import processes
 from tools.engine.claims import claim
+from tools.engine.order import measure_urgency, next_stage, read_seconds
 from tools.engine.plan import Stage, is_redefined
-from tools.engine.processes import LOGS, has_ended, last_lines, log_of
+from tools.engine.processes import LOGS, SECONDS, has_ended, last_lines, log_of
 from tools.engine.record import is_changed, read_inputs, record, restore, write_locks
 
-SECONDS = LOGS / "seconds.json"  # that each stage took when it last ran
-UNKNOWN_SECONDS = 10.0
 RETRY = 0.5  # seconds, while another DVC process uses the files of a stage
 RAN, FROM_CACHE, UP_TO_DATE = "ran", "from the cache", "up to date"
 FAILED, NOT_RUN, INTERRUPTED = "failed", "not run", "interrupted"
@@ -223,45 +222,3 @@ def start(name: str, of_dvc: Any) -> BaseProcess:
     shell = _make_cmd(get_executable(), "")[:-1]
     settings = prepare_kwargs(of_dvc)
     return processes.start(commands, shell, settings["cwd"], settings["env"], log_of(name))
-
-
-def count_cores() -> int:
-    """The number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def read_seconds() -> dict[str, float]:
-    """The seconds that each stage took; none if the file is missing or damaged."""
-    with suppress(OSError, ValueError, AttributeError, TypeError):
-        return {name: float(seconds) for name, seconds in read_json(SECONDS).items()}
-    return {}
-
-
-def measure_urgency(stages: dict[str, Stage], seconds: dict[str, float]) -> dict[str, float]:
-    """For each stage, the seconds of the longest chain that starts with it."""
-    urgency = {name: seconds.get(name, UNKNOWN_SECONDS) for name in stages}
-    for name in reversed(stages):  # a stage is after those that it depends on
-        for before in stages[name].upstream:
-            own = seconds.get(before, UNKNOWN_SECONDS)
-            urgency[before] = max(urgency[before], own + urgency[name])
-    return urgency
-
-
-def next_stage(
-    stages: dict[str, Stage],
-    waiting: list[str],
-    states: dict[str, str],
-    running: list[str],
-    jobs: int,
-) -> str | None:
-    """The first waiting stage whose upstream is done, if it may run in parallel with the others.
-
-    A stage that runs alone goes first when nothing runs. Else it waits until the others end, and
-    no other starts after its turn has come.
-    """
-    if len(running) >= jobs or any(stages[name].alone for name in running):
-        return None
-    ready = [name for name in waiting if all(b in states for b in stages[name].upstream)]
-    if not running:
-        ready.sort(key=lambda name: not stages[name].alone)
-    return next((name for name in ready[:1] if not (stages[name].alone and running)), None)

@@ -1,52 +1,26 @@
-"""What DVC records of a stage must be what happened.
+"""What a stage has read must be unchanged when it ends.
 
-DVC hashes what a stage declares after its command has ended. So the stage itself makes sure that
-this is what it has read, and ends if nobody is left to record it.
+DVC hashes what a stage declares after its command has ended, and would record an edit as what made
+the outputs.
 """
 
-import functools
 import hashlib
 import importlib.util
 import os
-import signal
 import stat
 import struct
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import PARAMETERS, PINS, find_changed_parameter
 
-STAGE = "DVC_STAGE"  # DVC and tools/repro.py set this variable to the name of the stage
-SHORT = 0.5  # seconds; a stage that takes less need not know who started it
-EVERY = 0.1  # seconds between two looks at the process that started a stage
-
 SMALL = 1_000_000  # bytes; larger files are compared by size and time alone
 
 State = tuple[int, int, bytes]  # of a file: its bytes, its time in ns, and its hash if it is small
-
-
-def when_recorded(main: Callable[..., None]) -> Callable[..., None]:
-    """`main`, with all that is in this module, if DVC records what it does.
-
-    A person may run a stage by hand and close the terminal; then nothing is recorded.
-    """
-    if STAGE not in os.environ:
-        return main
-    threading.Thread(target=end_with_dvc, args=(os.getppid(),), daemon=True).start()
-    files = watch_files()
-
-    @functools.wraps(main)
-    def checked(*arguments: Any, **options: Any) -> None:
-        main(*arguments, **options)
-        require_unchanged(files)
-
-    return checked
 
 
 def watch_files() -> dict[str, State]:
@@ -58,7 +32,7 @@ def watch_files() -> dict[str, State]:
     root, environment = os.getcwd() + os.sep, sys.prefix + os.sep
     apart = {os.path.abspath(path) for path in (PARAMETERS, PINS)}  # compared by their values
     files: dict[str, State] = {}
-    code = os.path.join(root, "stages")
+    code = os.path.join(root, "stages", "")
     written = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
     looking = threading.local()  # what `note` itself opens does not count
@@ -70,11 +44,12 @@ def watch_files() -> dict[str, State]:
             return
         looking.now = True
         try:
-            if path.endswith(".pyc"):
-                with suppress(ValueError):  # not in a __pycache__
-                    bytecode, path = path, importlib.util.source_from_cache(path)
-                    refuse_old_bytecode(path, bytecode)
-            if path not in apart and path not in files and ".partial" not in path:
+            source = find_source(path)
+            if source is not None:
+                refuse_old_bytecode(source, path)
+                path = source
+            own = any(part.endswith(".partial") for part in path.split(os.sep))
+            if path not in apart and path not in files and not own:
                 state = read_state(path)
                 if state is not None:
                     files[path] = state
@@ -91,7 +66,7 @@ def watch_files() -> dict[str, State]:
                 else:
                     note(name)
         elif event in ("os.listdir", "os.scandir") and isinstance(arguments[0], str):
-            if not os.path.abspath(arguments[0]).startswith(code):
+            if not os.path.join(os.path.abspath(arguments[0]), "").startswith(code):
                 note(arguments[0])
         elif event in ("os.remove", "os.rename"):
             for name in arguments[: 2 if event == "os.rename" else 1]:
@@ -105,6 +80,14 @@ def watch_files() -> dict[str, State]:
                 note(name)
     sys.addaudithook(hear)
     return files
+
+
+def find_source(path: str) -> str | None:
+    """The source of a file in a __pycache__; None for any other file."""
+    try:
+        return importlib.util.source_from_cache(path)
+    except ValueError:
+        return None
 
 
 def refuse_old_bytecode(source: str, bytecode: str) -> None:
@@ -155,57 +138,3 @@ def require_unchanged(files: dict[str, State]) -> None:
             changed = changed or os.path.relpath(path)
     if changed is not None:
         raise InputError(f"{changed} changed while it ran; run again")
-
-
-def end_with_dvc(parent: int) -> None:
-    """Waits until the DVC that started this stage has ended, and then kills this process.
-
-    Else an orphan would go on, and write its outputs over those of the next call. `parent` is the
-    number of the parent process when the stage began: DVC, or a shell between them.
-    """
-    time.sleep(SHORT)
-    starter = find_starter()
-    while starter is not None and is_alive(starter) and os.getppid() == parent:
-        time.sleep(EVERY)
-    print("DVC, which started this stage, has ended", file=sys.stderr, flush=True)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def find_starter() -> Any:
-    """The DVC that started this stage, as a psutil.Process; None if it has ended.
-
-    There may be a shell between them, to which DVC has given the name of the stage, too.
-    """
-    import psutil  # 30 ms
-
-    try:
-        for process in psutil.Process().parents():
-            if process.pid == 1 or process.name() == "systemd":  # these adopt orphans
-                return process if is_python(process) else None
-            with suppress(psutil.AccessDenied):  # another user's
-                if STAGE in process.environ():
-                    continue
-            return process
-    except psutil.NoSuchProcess:
-        pass
-    return None
-
-
-def is_python(process: Any) -> bool:
-    """Whether a psutil.Process may be DVC, which is the first process of some containers."""
-    import psutil
-
-    try:
-        return Path(process.exe()).name.lower().startswith(("python", "dvc"))
-    except psutil.AccessDenied:
-        return False
-
-
-def is_alive(process: Any) -> bool:
-    """Whether a psutil.Process still runs; a zombie does not."""
-    import psutil
-
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
