@@ -1,23 +1,75 @@
-"""How models are fitted."""
+"""How Keras models are fitted."""
 
+from itertools import islice
+
+import keras
 import numpy as np
+import pytest
 import tensorflow as tf
+from keras import layers
 
-from stages.frameworks.keras.fit import shuffled_batches
+from stages.datasets.arrays import Split
+from stages.frameworks.keras.epochs import run_epochs, shuffle
+
+EPOCHS, BATCH, SEED = 3, 32, 100
+
+
+def draw_split(count: int) -> Split:
+    """Random images that a small network can learn to tell apart; not a multiple of the batch."""
+    generator = np.random.default_rng(count)
+    labels = generator.integers(3, size=count).astype(np.uint8)
+    images = generator.random((count, 8, 8, 1), dtype=np.float32) + labels[:, None, None, None]
+    return images, labels
+
+
+def build() -> keras.Model:
+    """A network with all that has a state: a random mask, moving averages, and a penalty."""
+    keras.utils.set_random_seed(SEED)
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, activation="relu", kernel_regularizer="l2"),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dropout(0.3),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+@pytest.mark.parametrize("held_out", [50, 0])
+def test_the_weights_and_the_learning_curve_are_those_of_keras(held_out: int) -> None:
+    tf.config.experimental.enable_op_determinism()
+    train, validation = draw_split(7 * BATCH + 5), draw_split(held_out)
+
+    expected = build()
+    expected.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    order = tf.data.Dataset.range(len(train[1])).shuffle(len(train[1]), seed=SEED).batch(BATCH)
+    labels = train[1].astype(np.int64)
+    history = expected.fit(
+        order.map(lambda index: (tf.gather(train[0], index), tf.gather(labels, index))),
+        shuffle=False,
+        epochs=EPOCHS,
+        validation_data=(validation[0], validation[1].astype(np.int64)) if held_out else None,
+        verbose=0,
+    ).history
+
+    model = build()
+    optimizer = keras.optimizers.Adam(0.001)
+    curve = run_epochs(model, optimizer, train, validation, EPOCHS, BATCH, SEED)
+    for weight, other in zip(model.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+    assert curve == [
+        {"epoch": epoch, **{name: values[epoch] for name, values in sorted(history.items())}}
+        for epoch in range(EPOCHS)
+    ]
+    assert ("val_accuracy" in curve[0]) == bool(held_out)
 
 
 def test_every_epoch_has_all_images_in_another_order_that_the_seed_decides() -> None:
-    images = np.arange(100, dtype=np.float32)[:, None]
-    labels = np.arange(100, dtype=np.uint8)
-
     def orders(seed: int) -> list[list[int]]:
-        tf.config.experimental.enable_op_determinism()
-        tf.keras.utils.set_random_seed(seed)
-        batches = shuffled_batches(images, labels, 32, seed)
-        epochs = [list(batches.as_numpy_iterator()) for _ in range(3)]
-        for batch_images, batch_labels in epochs[0]:
-            np.testing.assert_array_equal(batch_images[:, 0], batch_labels)
-        return [[int(label) for _, part in epoch for label in part] for epoch in epochs]
+        keras.utils.set_random_seed(seed)
+        return [order.numpy().tolist() for order in islice(shuffle(100, seed), 3)]
 
     first, second, third = orders(100)
     assert sorted(first) == sorted(second) == sorted(third) == list(range(100))
