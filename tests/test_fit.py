@@ -1,6 +1,7 @@
 """How Keras models are fitted."""
 
 from itertools import islice
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -8,18 +9,19 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from stages.datasets.arrays import Split
+from stages.datasets.arrays import Split, read_split, write_split
 from stages.frameworks.keras.epochs import run_epochs, shuffle
 
 EPOCHS, BATCH, SEED = 3, 32, 100
 
 
-def draw_split(count: int) -> Split:
-    """Random images that a small network can learn to tell apart; not a multiple of the batch."""
+def draw_split(folder: Path, count: int) -> Split:
+    """Writes random images of three classes that differ in brightness, and reads them."""
     generator = np.random.default_rng(count)
     labels = generator.integers(3, size=count).astype(np.uint8)
     images = generator.random((count, 8, 8, 1), dtype=np.float32) + labels[:, None, None, None]
-    return images, labels
+    write_split(folder, images, labels)
+    return read_split(folder)
 
 
 def build() -> keras.Model:
@@ -38,9 +40,12 @@ def build() -> keras.Model:
 
 
 @pytest.mark.parametrize("held_out", [50, 0])
-def test_the_weights_and_the_learning_curve_are_those_of_keras(held_out: int) -> None:
+def test_the_weights_and_the_learning_curve_are_those_of_keras(
+    held_out: int, tmp_path: Path
+) -> None:
     tf.config.experimental.enable_op_determinism()
-    train, validation = draw_split(7 * BATCH + 5), draw_split(held_out)
+    train = draw_split(tmp_path / "train", 7 * BATCH + 5)
+    validation = draw_split(tmp_path / "validation", held_out)
 
     expected = build()
     expected.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -2,10 +2,12 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from stages.datasets.arrays import Split
 
@@ -69,7 +71,7 @@ def over_batches(step: Step, split: Split) -> Callable[..., tuple[float, float]]
     Its arguments are the indices of the images in order, int64 (n,), the batch size, and a function
     to call with the number of batches so far. The last batch may be smaller.
     """
-    images, labels = tf.constant(np.asarray(split[0])), tf.constant(split[1].astype(np.int64))
+    images, labels = share(split[0]), tf.constant(split[1].astype(np.int64))
 
     def take_steps(
         batches: tf.Tensor, start: tf.Tensor, stop: tf.Tensor, sums: tf.Tensor
@@ -108,6 +110,16 @@ def over_batches(step: Step, split: Split) -> Callable[..., tuple[float, float]]
         return loss, accuracy
 
     return run
+
+
+def share(images: NDArray[Any]) -> tf.Tensor:
+    """The images as a tensor, on the memory of a mapped file: `tf.constant` copies twice."""
+    if not isinstance(images, np.memmap) or not images.size:
+        return tf.constant(images)
+    # TensorFlow refuses the mapping of a split, which is read-only, but never writes to this one.
+    # An array in a file starts at a multiple of 64 bytes, without which TensorFlow crashes.
+    mapped: Any = np.memmap(str(images.filename), images.dtype, "c", images.offset, images.shape)
+    return tf.experimental.dlpack.from_dlpack(mapped.__dlpack__())
 
 
 def shuffle(count: int, seed: int) -> Iterator[tf.Tensor]:
