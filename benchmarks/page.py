@@ -20,12 +20,12 @@ def show(results: dict[str, Any]) -> str:
             "Where the time of the cold run goes; stages ran in parallel:",
             show_stages(results["cold"]["stages"]),
         ]
-    if "loop" in results:
+    if "alone" in results:
         parts += [
-            "Edits of one parameter, each to a new value, and calls with nothing to do: medians; "
-            "the commands took turns. CPU seconds are those of all processes of a command; the fit "
-            "is the library's alone, timed in the same call:",
-            show_loop(results["loop"]),
+            "A run from scratch; edits of one parameter, each to a new value; calls with nothing "
+            "to do: medians; the commands took turns. CPU seconds are those of all processes of a "
+            "command; the fit is the library's alone, timed in the same call:",
+            show_loop(results),
         ]
     if "growth" in results:
         parts += ["Training, without predicting, on a growing number of images:", "![](growth.png)"]

@@ -1,7 +1,7 @@
 """This pipeline against one plain script per model: seconds, memory and accuracy, in one call.
 
     make benchmark           # on the sample
-    make benchmark LOOP=1    # only what an edit takes, and a call with nothing to do
+    make benchmark LOOP=1    # only cold, after an edit, and with nothing to do
     make benchmark FULL=1    # on the full data, for an hour, and on growing parts of it
 
 works in a temporary clone of the last commit, prints what it measures, and writes it to
@@ -24,7 +24,7 @@ from benchmarks.measure import announce
 from benchmarks.page import show, show_machine
 from benchmarks.plain import RUNS
 from benchmarks.sizes import measure_growth
-from benchmarks.training import time_plain, write_rows
+from benchmarks.training import time_bare, time_plain, write_rows
 from stages.profile import name_processor
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
@@ -37,12 +37,12 @@ RESULTS = Path("benchmarks/results")
 
 def main(
     full: Annotated[bool, typer.Option("--full", help="on the full data")] = False,
-    loop: Annotated[bool, typer.Option("--loop", help="only edits and no-ops")] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="only cold, edits and no-ops")] = False,
 ) -> None:
     """Measures every run in params.yaml that has a plain script, and prints tables."""
     results: dict[str, Any] = {"data": "full" if full else "sample", "machine": describe_machine()}
     typer.echo(show_machine(results["machine"]))
-    name = "loop" if loop else results["data"]
+    name = results["data"] + ("_loop" if loop else "")
     with clone(full) as folder:
         models = read_parameters(folder / "params.yaml")["models"]
         datasets = {key: models[key]["dataset"] for key in models if key in RUNS}
@@ -51,12 +51,14 @@ def main(
                 f"no run in params.yaml has a plain script; add one of {', '.join(RUNS)}"
             )
         results["cold"] = time_cold(folder)
+        results["alone"] = {run: time_bare(folder, run) for run in datasets}
+        write(results, name)
         if not loop:
             results["runs"] = time_runs(folder, datasets)
         results["loop"] = time_loop(folder, datasets)
         write(results, name)
         if full and not loop:
-            results["growth"] = measure_growth(folder, datasets, results["runs"])
+            results["growth"] = measure_growth(folder, datasets, results)
             draw_growth(results["growth"], RESULTS / "growth.png")
             write(results, name)
     typer.echo(f"\n{show(results)}")

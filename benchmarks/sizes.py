@@ -22,15 +22,12 @@ TEST_IMAGES = 1_000  # the time to predict does not count here
 Growth = dict[str, list[dict[str, float]]]  # by run; one point per number of images
 
 
-def measure_growth(
-    folder: Path, datasets: dict[str, str], measured: dict[str, dict[str, Any]]
-) -> Growth:
+def measure_growth(folder: Path, datasets: dict[str, str], measured: dict[str, Any]) -> Growth:
     """Trains each run both ways on growing parts of its data set.
 
-    `datasets` gives the data set of each run; `measured` what its plain script took on all of it,
-    which is the last point.
+    `datasets` gives the data set of each run; `measured` has what its plain script and its training
+    alone took on all of it, which is the last point.
     """
-    whole_bare = {run: time_bare(folder, run) for run in datasets}
     parameters = read_parameters(folder / "params.yaml")
     whole = {}
     for dataset in sorted(set(datasets.values())):
@@ -55,7 +52,8 @@ def measure_growth(
                 growth[run].append(to_point(size, plain, time_bare(folder, run)))
     for run, dataset in datasets.items():
         size = len(whole[dataset]["train"][1])
-        growth[run].append(to_point(size, measured[run]["plain"], whole_bare[run]))
+        plain, bare = measured["runs"][run]["plain"], measured["alone"][run]
+        growth[run].append(to_point(size, plain, bare))
     return growth
 
 

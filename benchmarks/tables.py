@@ -7,7 +7,6 @@ from tabulate import tabulate
 
 LEVEL = 0.05  # accuracies differ significantly if p is below it
 AT_LEAST = {"sample": 3.0, "full": 5.0}  # goal: times as fast as the plain scripts
-AT_MOST_GB = 4.0  # goal for the peak memory of the pipeline
 
 
 def show_table(rows: list[list[str]], *header: str) -> str:
@@ -26,12 +25,7 @@ def show_goals(results: dict[str, Any]) -> str:
         ["cold `make repro`", f"{cold['seconds']:.1f} s", "", ""],
         ["times as fast", f"{speed:.2f}", f"at least {at_least:g}", verdict(speed >= at_least)],
         ["peak memory of plain scripts", f"{memory:.2f} GB", "", ""],
-        [
-            "peak memory of cold `make repro`",
-            f"{cold['peak_mb'] / 1e3:.2f} GB",
-            f"at most {AT_MOST_GB:g} GB",
-            verdict(cold["peak_mb"] / 1e3 <= AT_MOST_GB),
-        ],
+        ["peak memory of cold `make repro`", f"{cold['peak_mb'] / 1e3:.2f} GB", "", ""],
     ]
     return show_table(rows, "what", "measured", "goal", "verdict")
 

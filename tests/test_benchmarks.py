@@ -72,11 +72,19 @@ def test_each_goal_is_met_or_missed() -> None:
         loop.DVC: took(12, beyond_seconds=9.01, beyond_cpu_seconds=9),
     }
     no_op = {loop.MAKE: took(1.5), loop.DVC: took(1.0), loop.ONE_STAGE: took(0.5)}
-    table = show_loop({"edits": {"a-svc": edit}, "no_op": no_op})
+    cold = took(15.1) | {"stages": {"check": 1.0}, "peak_mb": 3010.0}
+    results = {"data": "sample", "machine": {"cores": 2}, "cold": cold}
+    results |= {"alone": {"a-svc": took(8), "a-tree": took(12)}}
+    table = show_loop(results | {"loop": {"edits": {"a-svc": edit}, "no_op": no_op}})
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
     counts_and_times = ["3", "6", "7.00", "8.12", "5.00", "6.01"]
-    assert rows[0][:-1] == ["edit `a-svc`: C", "make repro", *counts_and_times]
+    assert rows[2][:-1] == ["edit `a-svc`: C", "make repro", *counts_and_times]
     assert [(row[1], row[-1]) for row in rows] == [
+        (
+            "make repro",
+            "1.51 times the limit, at most 1.5: **missed**, 3.01 GB, at most 3 GB: **missed**",
+        ),
+        ("each training alone", "the limit: / 2 cores = 10.0 s"),
         ("make repro", "at most 5 s: met, at most 6 CPU s: **missed**"),
         ("dvc repro", "at most 9 s: **missed**"),
         ("make repro", "under 1.5 s: **missed**"),
