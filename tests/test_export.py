@@ -92,6 +92,23 @@ def test_what_cannot_be_exported_is_refused_before_the_fit(kind: str, reason: st
     assert not hasattr(built[0], "classes_")  # set by `fit`
 
 
+def test_the_trial_of_an_ensemble_has_few_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    members: list[int] = []
+
+    def convert(model: Any, image_shape: tuple[int, ...]) -> onnx.ModelProto:
+        members.append(len(model.estimators_))
+        return import_module("stages.frameworks.sklearn.convert").convert(model, image_shape)
+
+    monkeypatch.setattr("stages.frameworks.sklearn.trial.convert", convert)
+    train = prepare("fashion_mnist", "flat", "train", images_per_class=10)
+    kind = "sklearn.ensemble.RandomForestClassifier"
+    for asked, tried in ((30, 10), (3, 3)):
+        fitted, _ = fit_sklearn(
+            estimator.build, train, train, 10, 100, estimator=kind, n_estimators=asked
+        )
+        assert (members.pop(), len(fitted.estimators_)) == (tried, asked)
+
+
 def test_inner_names_do_not_matter(trained: Path) -> None:
     model = onnx.load(str(trained / "data/models/cifar10-cnn.onnx"))
     content = model.SerializeToString(deterministic=True)

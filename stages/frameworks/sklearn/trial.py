@@ -17,6 +17,7 @@ from stages.model_file.export import check_agreement, to_contract
 from stages.runtime.errors import InputError
 
 EXPORT_FAILS = (RuntimeError, NotImplementedError, TypeError, ValueError, NameError, *NOT_ONNX)
+MEMBERS = 10  # of an ensemble: with more, the export fails no more often
 UNFIT = (ValueError, TypeError, np.linalg.LinAlgError)  # what `fit` raises if it cannot fit
 
 
@@ -34,12 +35,12 @@ def try_export(
     Raises:
         InputError: the copy cannot be exported, or not faithfully.
     """
-    trial = clone(model)
+    trial = shrink(model)
     try:
         with warnings.catch_warnings(action="ignore"):  # fitting on so few images warns
             trial.fit(images, labels)
             if type(model) is not type(own):
-                trial = carry_over(trial, own, images, labels)
+                trial = carry_over(trial, shrink(own), images, labels)
     except UNFIT:
         return  # too few images, e.g. for 500 neighbors: the full fit decides
     name = type(model).__name__
@@ -54,3 +55,11 @@ def try_export(
     except EXPORT_FAILS as error:
         reason = f"{type(error).__name__}: {shorten(str(error), 120)}"
         raise InputError(f"{name} cannot be exported: skl2onnx fails on it ({reason})") from None
+
+
+def shrink(model: BaseEstimator) -> BaseEstimator:
+    """An unfitted copy; if it is an ensemble, of at most `MEMBERS` members."""
+    copy = clone(model)
+    if copy.get_params(deep=False).get("n_estimators", 0) > MEMBERS:
+        copy.set_params(n_estimators=MEMBERS)
+    return copy
