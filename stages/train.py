@@ -54,8 +54,7 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
                 seed,
                 **settings["params"],
             )
-            graph = converting.convert(model, train[0].shape[1:])
-            content = to_contract(graph, metadata)
+            content = to_contract(converting.convert(model, train[0].shape[1:]), metadata)
             session = open_classifier(content, threads)
             images = (validation if len(validation[1]) else train)[0][:COMPARED]
             check_agreement(predicting.predict(model, images), classify(session, images))

@@ -34,7 +34,7 @@ ENVIRONMENT = {
 # Fit models, time commands, or run DVC on graphs of their own.
 SLOW = {
     *("test_accelerated.py", "test_benchmarks.py", "test_export.py", "test_fit.py"),
-    *("test_repro.py", "test_svc.py", "test_threads.py"),
+    *("test_repro.py", "test_svc.py", "test_threads.py", "test_trees.py"),
 }
 
 
