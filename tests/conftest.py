@@ -5,12 +5,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from filelock import FileLock
+from forked import Server
 
 from stages.sources import sheet
 from tools.engine import stages
@@ -19,6 +21,7 @@ from tools.sample import first_of_each_class, write_sheet
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
+is_slow = False  # the test that runs
 RUNS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())["models"]  # of the toy
 # A person who did not activate .venv: no stage may depend on it.
 ENVIRONMENT = {
@@ -31,7 +34,8 @@ ENVIRONMENT = {
 }
 
 
-# Fit models, time commands, or run DVC on graphs of their own.
+# Tests that fit models, time commands or start DVC are `slow`: all in these files, all that need
+# one of these fixtures, and a few that have the mark. `run` refuses to start DVC for any other.
 SLOW = {
     *("test_accelerated.py", "test_benchmarks.py", "test_export.py", "test_fit.py"),
     *("test_repro.py", "test_svc.py", "test_threads.py", "test_trees.py"),
@@ -42,27 +46,57 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden")
 
 
+RUNS_PIPELINE = {"trained", "few", "project", "fresh", "revisions", "swept"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that need a trained pipeline, or fit models, as `slow`."""
-    needs_training = {"trained", "project", "fresh", "revisions", "swept"}
+    """Marks tests as `slow`, and puts them first: the last ones end at about the same time."""
     for item in items:
-        if needs_training.intersection(getattr(item, "fixturenames", ())) or item.path.name in SLOW:
+        if item.path.name in SLOW or RUNS_PIPELINE & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Lets `run` know what it may start."""
+    global is_slow
+    is_slow = item.get_closest_marker("slow") is not None
+
+
+@cache
+def forks() -> Server:
+    """The process that this one has programs forked from."""
+    return Server(ENVIRONMENT)
+
+
+def pytest_unconfigure() -> None:
+    if forks.cache_info().currsize:
+        forks().close()
 
 
 def run(
     *command: str | Path, cwd: Path, status: int | None = 0
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command, from .venv if it has it, and checks its exit status."""
-    program = BIN / command[0] if (BIN / command[0]).exists() else command[0]
-    result = subprocess.run(
-        [program, *command[1:]],
-        cwd=cwd,
-        env=ENVIRONMENT,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    """Runs a command, from .venv if it has it, and checks its exit status.
+
+    In slow tests, `dvc`, the stages that it runs, and `python -m` are forked: see forked.py.
+    """
+    name, *arguments = map(str, command)
+    program = str(BIN / name) if (BIN / name).exists() else name
+    assert is_slow or name != "dvc", "a test that starts DVC must be marked: @pytest.mark.slow"
+    if is_slow and (name == "dvc" or (name, *arguments[:1]) == ("python", "-m")):
+        arguments = [program, *arguments] if name == "dvc" else arguments
+        result = forks().run(arguments, cwd, ENVIRONMENT | {"SHELL": str(forks().shell)})
+    else:
+        result = subprocess.run(
+            [program, *arguments],
+            cwd=cwd,
+            env=ENVIRONMENT,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
     if status is not None:
         assert result.returncode == status, f"{command}:\n{result.stdout}\n{result.stderr}"
     return result
@@ -154,6 +188,32 @@ def trained(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_once(tmp_path_factory, "trained", train)
 
 
+# Two of each framework, of other models or data: what any run will do for has these.
+FEW = ("fashion_mnist-mlp", "fashion_mnist-svc", "fashion_mnist-decision_tree", "cifar10-cnn")
+
+
+@pytest.fixture(scope="session")
+def few(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`trained` as it would be if it had only the runs FEW; not to be written to."""
+
+    def leave_out(folder: Path) -> None:
+        shutil.copytree(trained, folder)
+        for name in RUNS.keys() - set(FEW):
+            for path in [*folder.glob(f"data/*/{name}.*"), *folder.glob(f"metrics/**/{name}.json")]:
+                path.unlink()
+            shutil.rmtree(folder / "plots" / name)
+            for path, block in (
+                (folder / "params.yaml", name),
+                (folder / "dvc.lock", rf"\w+@{name}"),
+            ):
+                path.write_text(re.sub(rf"(?m)^  {block}:\n(    .*\n)+\n?", "", path.read_text()))
+        assert repro(folder) == ["check", "compare"]
+        run("git", "add", "-A", cwd=folder)
+        run("git", "commit", "-qm", "few", cwd=folder)
+
+    return make_once(tmp_path_factory, "few", leave_out)
+
+
 @pytest.fixture
 def fresh(untrained: Path, tmp_path: Path) -> Path:
     """A copy of the untrained toy repository to work in."""
@@ -161,9 +221,9 @@ def fresh(untrained: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def project(trained: Path, tmp_path: Path) -> Path:
-    """A copy of the trained toy repository to work in."""
-    return shutil.copytree(trained, tmp_path / "project")
+def project(few: Path, tmp_path: Path) -> Path:
+    """A copy of `few` to work in."""
+    return shutil.copytree(few, tmp_path / "project")
 
 
 TREE = "sklearn.tree.DecisionTreeClassifier"

@@ -4,15 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import RUNS, read_lock, replace, run
+from conftest import FEW, read_lock, replace, run
 
 from tools.check_lock import absent_files
 
 
 @pytest.fixture
-def clone(trained: Path, tmp_path: Path) -> Path:
-    """A clone of the trained toy repository: no data, no cache."""
-    run("git", "clone", "-q", trained, "clone", cwd=tmp_path)
+def clone(few: Path, tmp_path: Path) -> Path:
+    """A clone of `few`: no data, no cache."""
+    run("git", "clone", "-q", few, "clone", cwd=tmp_path)
     return tmp_path / "clone"
 
 
@@ -23,15 +23,15 @@ def check_lock(project: Path, status: int) -> str:
 
 
 def test_a_current_lock_passes_without_data(clone: Path) -> None:
-    stages = 1 + 3 * 2 + 4 + 4 * len(RUNS) + 1  # check, data sets, layouts, runs, compare
+    stages = 1 + 3 * 2 + 4 + 4 * len(FEW) + 1  # check, data sets, layouts, runs, compare
     assert f"dvc.lock is current, in all {stages} stages." in check_lock(clone, status=0)
     assert not (clone / "data" / "models").exists()
 
 
 def test_an_edit_that_was_not_reproduced_is_named_with_the_remedy(clone: Path) -> None:
-    replace(clone / "params.yaml", "C: 0.01", "C: 0.02")
+    replace(clone / "params.yaml", "C: 1.0", "C: 2.0")
     said = check_lock(clone, status=2)
-    assert ": check, train@fashion_mnist-logistic_regression would run again" in said
+    assert ": check, train@fashion_mnist-svc would run again" in said
     assert "run `dvc repro` and commit dvc.lock, metrics and plots" in said
 
 
@@ -71,13 +71,13 @@ def test_parameters_that_dvc_cannot_read_are_an_error(clone: Path) -> None:
 
 
 def test_a_removed_run_in_the_lock_is_ignored(project: Path) -> None:
-    run_block = re.compile(r"^  fashion_mnist-extra_trees:\n(    .*\n)+", re.M)
+    run_block = re.compile(r"^  fashion_mnist-decision_tree:\n(    .*\n)+", re.M)
     text = (project / "params.yaml").read_text()
     (project / "params.yaml").write_text(run_block.sub("", text))
     left = ["metrics/{}.json", "metrics/profile/{}.json", "plots/{}"]
-    names = [name.format("fashion_mnist-extra_trees") for name in left]
+    names = [name.format("fashion_mnist-decision_tree") for name in left]
     run("git", "rm", "-qr", *names, cwd=project)
     run("dvc", "repro", "-q", cwd=project)
-    assert "train@fashion_mnist-extra_trees" in (project / "dvc.lock").read_text()
+    assert "train@fashion_mnist-decision_tree" in (project / "dvc.lock").read_text()
     stages = len(read_lock(project)) - 4
     assert f"in all {stages} stages" in check_lock(project, status=0)

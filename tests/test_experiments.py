@@ -18,11 +18,11 @@ DEPTHS = {"tree-1": 1, "tree-2": 2, "tree-3": 8}  # as `dvc exp run --name tree`
 
 
 @pytest.fixture(scope="session")
-def swept(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy repository after a sweep of three depths, two at a time; not to be written to."""
+def swept(few: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`few` after a sweep of three depths, two at a time; not to be written to."""
 
     def make_swept(folder: Path) -> None:
-        shutil.copytree(trained, folder)
+        shutil.copytree(few, folder)
         sweep(folder)
 
     return make_once(tmp_path_factory, "swept", make_swept)
@@ -97,8 +97,8 @@ def test_the_table_has_any_metric_and_refuses_others(swept: Path) -> None:
     assert len(error.splitlines()) == 1
 
 
-def test_without_experiments_it_says_so(trained: Path) -> None:
-    assert table(trained).startswith("There are no experiments on main; ")
+def test_without_experiments_it_says_so(few: Path) -> None:
+    assert table(few).startswith("There are no experiments on main; ")
 
 
 def test_apply_brings_the_files_of_an_experiment(experiments: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 
+import pytest
 from conftest import ROOT, read_lock, run
 
 from tools.results import results_table
@@ -14,6 +15,7 @@ def test_it_is_short() -> None:
     assert len(README.splitlines()) <= 200
 
 
+@pytest.mark.slow
 def test_the_chain_is_as_dvc_draws_it() -> None:
     drawn = run("dvc", "dag", "--mermaid", "--collapse-foreach-matrix", cwd=ROOT).stdout
     assert f"```mermaid\n{drawn.expandtabs(4).rstrip()}\n```" in README

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import RUNS, edit, repro
+from conftest import BEFORE, FEW, edit, repro
+from conftest import RUNS as ALL_RUNS
 
 from stages.sources import sheet
 from tools.sample import write_sheet
@@ -58,13 +59,14 @@ DATA = {
     for stage in ("load", "audit", "normalize")
     for dataset in ("fashion_mnist", "cifar10")
 } | {f"reshape@{d}-{layout}" for d in ("fashion_mnist", "cifar10") for layout in ("flat", "image")}
+RUNS = {name: ALL_RUNS[name] for name in FEW}
 CIFAR10 = {name for name, settings in RUNS.items() if settings["dataset"] == "cifar10"}
 SKLEARN = {name for name, settings in RUNS.items() if settings["framework"] == "sklearn"}
 
 EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "one model's parameter": (
-        substitute("params.yaml", "n_neighbors: 3", "n_neighbors: 1"),
-        {"check", "compare"} | of_run("fashion_mnist-neighbors"),
+        substitute("params.yaml", "max_depth: null", "max_depth: 3"),
+        {"check", "compare"} | of_run("fashion_mnist-decision_tree"),
     ),
     "another's epochs": (
         substitute(
@@ -99,8 +101,9 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
 
 def test_another_seed_reruns_everything(revisions: Path, tmp_path: Path) -> None:
     project = shutil.copytree(revisions, tmp_path / "project")
-    runs = edit(project, seed=7)["models"]
-    assert set(repro(project)) == {"check", "compare"} | DATA | set().union(*map(of_run, runs))
+    trees = {name: BEFORE[name] for name in ("fashion_mnist-tree", "cifar10-tree")}
+    edit(project, seed=7, models=trees)
+    assert set(repro(project)) == {"check", "compare"} | DATA | set().union(*map(of_run, trees))
 
 
 @pytest.mark.parametrize("name", EDITS)

@@ -157,6 +157,7 @@ def run_push(project: Path, status: int = 0) -> subprocess.CompletedProcess[str]
     return run("python", "-m", "tools.push", cwd=project, status=status)
 
 
+@pytest.mark.slow
 def test_make_push_without_a_remote_says_how_to_set_one(untrained: Path) -> None:
     error = run_push(untrained, status=2).stderr
     assert error.startswith("push: error: ")

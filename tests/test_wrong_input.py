@@ -121,7 +121,7 @@ def test_dvc_stops_at_a_wrong_parameter(project: Path) -> None:
     result = run("dvc", "repro", cwd=project, status=255)
     errors = [line for line in result.stderr.splitlines() if line.startswith("check: error:")]
     assert errors == [
-        "check: error: models.fashion_mnist-cnn.layout is 'square': choose from flat, image"
+        "check: error: models.cifar10-cnn.layout is 'square': choose from flat, image"
     ]
     assert "Traceback" not in result.stderr
     (project / "params.yaml").write_text(content)
@@ -291,25 +291,25 @@ def test_a_classifier_that_cannot_be_exported_stops_before_it_trains(project: Pa
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        ({"kernel_sizes": [2, 2]}, "the model cannot be built: 1 filters but 2 kernel_sizes"),
+        ({"kernel_sizes": [2, 2]}, "the model cannot be built: 3 filters but 2 kernel_sizes"),
         ({"pool_size": 50}, "the model cannot be built: "),
         ({"layout": "flat"}, "the model cannot be built: "),
     ],
 )
 def test_a_model_that_cannot_be_built(project: Path, edit: dict[str, Any], message: str) -> None:
     params = yaml.safe_load((project / "params.yaml").read_text())
-    block = params["models"]["fashion_mnist-cnn"]
+    block = params["models"]["cifar10-cnn"]
     (block if "layout" in edit else block["params"]).update(edit)
     (project / "params.yaml").write_text(yaml.safe_dump(params))
-    result = run("dvc", "repro", "train@fashion_mnist-cnn", cwd=project, status=255)
-    assert f"train: error: models.fashion_mnist-cnn: {message}" in result.stderr
+    result = run("dvc", "repro", "train@cifar10-cnn", cwd=project, status=255)
+    assert f"train: error: models.cifar10-cnn: {message}" in result.stderr
     assert "Traceback" not in result.stderr
 
 
 def test_a_model_without_softmax(project: Path) -> None:
     path = project / "stages/models/cnn.py"
     path.write_text(path.read_text().replace(', activation="softmax"', ""))
-    result = run("dvc", "repro", "train@fashion_mnist-cnn", cwd=project, status=255)
+    result = run("dvc", "repro", "train@cifar10-cnn", cwd=project, status=255)
     assert "the model's outputs do not sum to 1; end it with a softmax" in result.stderr
 
 
