@@ -42,10 +42,10 @@ noise: setup ## train RUN with SEEDS=5 seeds and print the spread; BASE, HEAD: c
 		$(if $(BASE),--base "$(BASE)") $(if $(HEAD),--head "$(HEAD)")
 
 test: setup ## run all tests
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
-test-quick: setup ## run the tests that train nothing
-	@$(BIN)/python -m pytest -n auto -m 'not slow'
+test-quick: setup ## run the tests that train nothing and start no DVC
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow'
 
 check: setup ## check format, lint, types, the dependencies in dvc.yaml and the workflows
 	@$(BIN)/ruff format --check .

@@ -1,16 +1,21 @@
-"""How Keras models are fitted."""
+"""How Keras models are fitted.
+
+TensorFlow is imported in the tests: these are collected for `make test-quick` as well.
+"""
+
+from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-from keras import layers
 
 from stages.datasets.arrays import Split, read_split, write_split
-from stages.frameworks.keras.epochs import run_epochs, shuffle
+
+if TYPE_CHECKING:
+    import keras
 
 EPOCHS, BATCH, SEED = 3, 32, 100
 
@@ -26,6 +31,9 @@ def draw_split(folder: Path, count: int) -> Split:
 
 def build() -> keras.Model:
     """A network with all that has a state: a random mask, moving averages, and a penalty."""
+    import keras
+    from keras import layers
+
     keras.utils.set_random_seed(SEED)
     return keras.Sequential(
         [
@@ -43,6 +51,11 @@ def build() -> keras.Model:
 def test_the_weights_and_the_learning_curve_are_those_of_keras(
     held_out: int, tmp_path: Path
 ) -> None:
+    import keras
+    import tensorflow as tf
+
+    from stages.frameworks.keras.epochs import run_epochs
+
     tf.config.experimental.enable_op_determinism()
     train = draw_split(tmp_path / "train", 7 * BATCH + 5)
     validation = draw_split(tmp_path / "validation", held_out)
@@ -72,6 +85,10 @@ def test_the_weights_and_the_learning_curve_are_those_of_keras(
 
 
 def test_every_epoch_has_all_images_in_another_order_that_the_seed_decides() -> None:
+    import keras
+
+    from stages.frameworks.keras.epochs import shuffle
+
     def orders(seed: int) -> list[list[int]]:
         keras.utils.set_random_seed(seed)
         return [order.numpy().tolist() for order in islice(shuffle(100, seed), 3)]

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +16,13 @@ from dvc.repo import Repo
 from dvc.utils.serialize import dump_yaml, modify_yaml
 
 from tools.engine.claims import claim
-from tools.engine.lock_file import restore_damaged, write_entries
+from tools.engine.lock_file import HEAD, restore_damaged, write_entries
 
 TEXT = (ROOT / "dvc.lock").read_text(encoding="utf-8")
 STAGES = read_lock(ROOT)
 ORDER = list(STAGES)
+# It is parsed a hundred times.
+SHORT = HEAD + "".join(re.findall(r"  (?:load@.*|compare|check):\n(?:    .*\n)+", TEXT))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -50,15 +53,15 @@ def test_the_first_stage_of_a_new_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        TEXT + "datasets:\n- name: x\n",
-        TEXT.replace("  compare:\n", "  # by hand\n  compare:\n"),
-        TEXT.replace("\n  compare:\n", "\n# by hand\n  compare:\n"),
-        TEXT.replace("'2.0'", '"2.0"'),
-        TEXT.rstrip("\n"),
-        "datasets:\n- name: x\n" + TEXT,
-        TEXT.replace("\n", "\r\n"),
-        yaml.safe_dump({"stages": STAGES, "schema": "2.0"}, indent=6),
-        json.dumps({"schema": "2.0", "stages": STAGES}),
+        SHORT + "datasets:\n- name: x\n",
+        SHORT.replace("  compare:\n", "  # by hand\n  compare:\n"),
+        SHORT.replace("\n  compare:\n", "\n# by hand\n  compare:\n"),
+        SHORT.replace("'2.0'", '"2.0"'),
+        SHORT.rstrip("\n"),
+        "datasets:\n- name: x\n" + SHORT,
+        SHORT.replace("\n", "\r\n"),
+        yaml.safe_dump({"stages": yaml.safe_load(SHORT)["stages"], "schema": "2.0"}, indent=6),
+        json.dumps({"schema": "2.0", "stages": yaml.safe_load(SHORT)["stages"]}),
     ],
 )
 def test_one_that_was_edited_by_hand_loses_nothing(tmp_path: Path, text: str) -> None:
@@ -151,5 +154,6 @@ def test_claims_of_ended_processes_and_of_zombies_are_removed(tmp_path: Path) ->
 
 def make_repository(folder: Path) -> Repo:
     run("git", "init", "-q", cwd=folder)
-    run("dvc", "init", "-q", cwd=folder)
+    (folder / ".dvc" / "tmp").mkdir(parents=True)
+    (folder / ".dvc" / "config").touch()
     return Repo(folder)

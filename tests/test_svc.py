@@ -4,15 +4,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.svm import SVC
 from test_export import prepare
 
+from stages.datasets.arrays import Split
 from stages.frameworks.sklearn.convert import convert
 from stages.model_file.classifier import classify, open_classifier
 from stages.model_file.export import to_contract
 
-TRAIN = prepare("fashion_mnist", "flat", "train", images_per_class=60)
-TEST = prepare("fashion_mnist", "flat", "test", images_per_class=200)[0]
+
+@pytest.fixture(scope="module")
+def train() -> Split:
+    return prepare("fashion_mnist", "flat", "train", images_per_class=60)
+
+
+@pytest.fixture(scope="module")
+def images() -> NDArray[np.float32]:
+    return prepare("fashion_mnist", "flat", "test", images_per_class=200)[0]
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
@@ -31,12 +40,14 @@ TEST = prepare("fashion_mnist", "flat", "test", images_per_class=200)[0]
     ],
     ids=lambda params: ",".join(map(str, params.values())),
 )
-def test_labels_are_those_of_scikit_learn(params: dict[str, Any], classes: int) -> None:
-    chosen = TRAIN[1] < classes
-    labels = TRAIN[1][chosen].astype(np.int64) + 3  # not counted from 0
-    model = SVC(**params).fit(TRAIN[0][chosen], labels)
-    content = to_contract(convert(model, TEST.shape[1:]), {"classes": ["a class"] * 13})
-    exported, probabilities = classify(open_classifier(content, threads=1), TEST)
+def test_labels_are_those_of_scikit_learn(
+    train: Split, images: NDArray[np.float32], params: dict[str, Any], classes: int
+) -> None:
+    chosen = train[1] < classes
+    labels = train[1][chosen].astype(np.int64) + 3  # not counted from 0
+    model = SVC(**params).fit(train[0][chosen], labels)
+    content = to_contract(convert(model, images.shape[1:]), {"classes": ["a class"] * 13})
+    exported, probabilities = classify(open_classifier(content, threads=1), images)
     assert probabilities is None
     assert len(np.unique(exported)) > 1
-    np.testing.assert_array_equal(exported, model.predict(TEST))
+    np.testing.assert_array_equal(exported, model.predict(images))

