@@ -70,6 +70,11 @@ def forks() -> Server:
     return Server(ENVIRONMENT)
 
 
+def with_forks() -> dict[str, str]:
+    """The environment for a DVC that runs stages in forked processes."""
+    return ENVIRONMENT | {"SHELL": str(forks().shell)}
+
+
 def pytest_unconfigure() -> None:
     if forks.cache_info().currsize:
         forks().close()
@@ -87,7 +92,7 @@ def run(
     assert is_slow or name != "dvc", "a test that starts DVC must be marked: @pytest.mark.slow"
     if is_slow and (name == "dvc" or (name, *arguments[:1]) == ("python", "-m")):
         arguments = [program, *arguments] if name == "dvc" else arguments
-        result = forks().run(arguments, cwd, ENVIRONMENT | {"SHELL": str(forks().shell)})
+        result = forks().run(arguments, cwd, with_forks())
     else:
         result = subprocess.run(
             [program, *arguments],

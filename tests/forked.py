@@ -166,7 +166,8 @@ def become(streams: list[int], folder: str, environment: dict[str, str]) -> None
         os.dup2(stream, number)
         os.close(stream)
     os.chdir(folder)
-    os.environ.clear()
+    for name in os.environ.keys() - {"LC_CTYPE"}:  # which Python itself sets
+        del os.environ[name]
     os.environ.update(environment)
     for packages in site.getsitepackages():
         site.addpackage(packages, "venv.pth", set())

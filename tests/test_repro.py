@@ -133,9 +133,9 @@ def test_one_stage(tmp_path: Path) -> None:
     assert side_by_side(project) == {"only": "from the cache"}
 
 
-def test_fifty_stages(tmp_path: Path) -> None:
+def test_thirty_stages(tmp_path: Path) -> None:
     stages: dict[str, Any] = {}
-    for number in reversed(range(50)):
+    for number in reversed(range(30)):
         upstream = sorted(
             {f"s{before}" for before in (number // 2, number // 3) if before < number}
         )
