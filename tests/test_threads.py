@@ -47,10 +47,10 @@ def test_as_many_threads_work_as_the_parameter_says(tmp_path: Path, name: str, p
     if name == "sklearnex":
         pytest.importorskip("sklearnex")
     layout = RUNS[name]["layout"]
-    for split in ("train", "validation"):
+    for split, images_per_class in {"train": 500, "validation": 10}.items():
         write_split(
             tmp_path / "arrays" / split,
-            *prepare("fashion_mnist", layout, split="train", images_per_class=500),
+            *prepare("fashion_mnist", layout, "train", images_per_class),
         )
     metadata = {"classes": [str(label) for label in range(10)]}
     (tmp_path / "arrays" / "about.json").write_text(json.dumps(metadata))
