@@ -253,13 +253,13 @@ def test_kills_at_any_moment_lose_nothing(
 ) -> None:
     project = whole
     chance = random.Random(f"{tool} {victim}")
-    for number in range(4):  # one moment in each quarter of a call
+    for number in range(5):  # one moment in each fifth of a call
         set_trees(project, 60 + number)
         process = start(tool, project)
         if victim == "write":
             wait_for_write(project, process)
         else:
-            time.sleep(0.2 + (number + chance.random()) / 4 * (LASTS[tool] - 0.2))
+            time.sleep(0.2 + (number + chance.random()) / 5 * (LASTS[tool] - 0.2))
         kill(victim, process)
         process.communicate(timeout=120)
 
