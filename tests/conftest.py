@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden")
 
 
-RUNS_PIPELINE = {"trained", "few", "project", "fresh", "revisions", "swept"}
+RUNS_PIPELINE = {"trained", "few", "project", "whole", "fresh", "revisions", "swept"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
