@@ -2,6 +2,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 ACTIONLINT := .github/actionlint
 
+# What a person types after these is data: neither make nor the shell looks for commands in it.
+DATA := BASE HEAD IMAGE INVERT JOBS JSON METRIC MODEL RUN SEEDS
+$(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
+export $(DATA)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup install lock repro predict review noise experiments push test test-quick check actionlint \
 	format sample first-numbers benchmark clean
@@ -28,18 +33,21 @@ lock: setup ## rewrite requirements.lock after an edit of the pins in pyproject.
 		print(*(f"--group={name}" for name in pins["dependency-groups"]))')
 
 repro: setup ## run what changed, JOBS stages in parallel (one per core), and print the results
-	@$(BIN)/python -m tools.repro $(if $(JOBS),--jobs "$(JOBS)")
+	@$(BIN)/python -m tools.repro $${JOBS:+--jobs "$$JOBS"}
 
 predict: setup ## classify pictures: MODEL=data/models/RUN.onnx, IMAGE=files or folder, JSON=1
-	@$(BIN)/python -m tools.predict $(if $(JSON),--json) \
-		$(if $(INVERT),--$(patsubst no,no-invert,$(INVERT:yes=invert))) -- "$(MODEL)" $(IMAGE)
+	@case "$$INVERT" in yes) set -- --invert;; no) set -- --no-invert;; "") set --;; \
+		*) echo "INVERT is $$INVERT: choose yes or no" >&2; exit 2;; esac; \
+		set -- $${JSON:+--json} "$$@" -- "$$MODEL"; \
+		if [ -e "$$IMAGE" ]; then set -- "$$@" "$$IMAGE"; else set -- "$$@" $$IMAGE; fi; \
+		$(BIN)/python -m tools.predict "$$@"
 
 review: setup ## report what a change did to every run: BASE=main, HEAD=revision or experiment
-	@$(BIN)/python -m tools.review "$(or $(BASE),main)" $(if $(HEAD),"$(HEAD)")
+	@$(BIN)/python -m tools.review -- "$${BASE:-main}" $${HEAD:+"$$HEAD"}
 
 noise: setup ## train RUN with SEEDS=5 seeds and print the spread; BASE, HEAD: compare two recipes
-	@$(BIN)/python -m tools.noise "$(RUN)" $(if $(SEEDS),--seeds "$(SEEDS)") \
-		$(if $(BASE),--base "$(BASE)") $(if $(HEAD),--head "$(HEAD)")
+	@$(BIN)/python -m tools.noise $${SEEDS:+--seeds "$$SEEDS"} $${BASE:+--base "$$BASE"} \
+		$${HEAD:+--head "$$HEAD"} -- "$$RUN"
 
 test: setup ## run all tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal
@@ -67,7 +75,7 @@ format: setup ## format, and fix what the linter can
 	@$(BIN)/ruff check --fix .
 
 experiments: setup ## show what each experiment changed, and its effect on METRIC (accuracy)
-	@$(BIN)/python -m tools.experiments $(METRIC)
+	@$(BIN)/python -m tools.experiments -- $${METRIC:+"$$METRIC"}
 
 push: setup ## upload models and run records to the default remote, so that clones skip training
 	@$(BIN)/python -m tools.push

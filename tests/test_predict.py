@@ -268,7 +268,7 @@ def test_make_predict_prints_text(project: Path, tmp_path: Path) -> None:
     text("a.png", "no picture")(folder)
     (folder / ".hidden").touch()
     (folder / "subfolder").mkdir()
-    result = run("make", "predict", f"MODEL={MODEL}", f"IMAGE='{folder}'", cwd=project, status=2)
+    result = run("make", "predict", f"MODEL={MODEL}", f"IMAGE={folder}", cwd=project, status=2)
     line, *rows = result.stdout.splitlines()
     assert line == f"{folder}/b.png: used as is"
     assert len(rows) == 3

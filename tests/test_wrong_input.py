@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from conftest import ROOT, run
+from conftest import edit as edit_parameters
 from PIL import Image
 
 from stages import check, load
@@ -246,6 +247,37 @@ def test_a_model_that_is_not_one(trained: Path, tmp_path: Path) -> None:
     for name in ("text", "empty", "cut"):
         with pytest.raises(InputError, match=f"{name}.onnx: "):
             open_classifier(tmp_path / f"{name}.onnx", threads=1)
+
+
+HOSTILE_NAMES = [
+    "a; touch pwned; echo ",
+    "$(touch pwned)",
+    "a`touch pwned`",
+    "a\ntouch pwned",
+    "../x",
+]
+
+
+@pytest.mark.parametrize("tool", ["dvc repro", "python -m tools.repro"])
+def test_no_name_reaches_a_shell(fresh: Path, tool: str) -> None:
+    """Not even that of a run whose arrays no stage makes: every stage waits for `check`."""
+    parameters = edit_parameters(fresh)
+    models, block = parameters["models"], parameters["models"]["fashion_mnist-decision_tree"]
+    for name in ("about.json", "train/images.npy", "validation/images.npy"):
+        (fresh / "data/x-flat" / name).parent.mkdir(parents=True, exist_ok=True)
+        (fresh / "data/x-flat" / name).touch()
+    in_places = [
+        *({name: block | {"dataset": "../x"}, **models} for name in HOSTILE_NAMES),
+        *({"a": block | {"dataset": name}, **models} for name in HOSTILE_NAMES),
+        {"a": block | {"layout": "flat; touch pwned #"}, **models},
+    ]
+    for number, changed in enumerate(in_places):
+        edit_parameters(fresh, models=changed)
+        result = run(*tool.split(), cwd=fresh, status=None)
+        assert result.returncode, number
+        assert "Traceback" not in result.stdout + result.stderr
+        assert "train@" not in result.stdout
+    assert not list(fresh.rglob("*pwned*"))
 
 
 def test_a_stage_prints_one_line_and_leaves_nothing(project: Path) -> None:

@@ -4,10 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, create_model
 
+from stages.schema.names import NAME
 from stages.schema.source import read_keys
 from stages.schema.validation import Strict
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 Loss = Annotated[float, Field(ge=0)] | None
 
 

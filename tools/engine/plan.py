@@ -16,7 +16,8 @@ from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage.serialize import to_pipeline_file
 
 from stages.runtime.errors import InputError
-from stages.runtime.parameters import PARAMETERS
+from stages.runtime.parameters import PARAMETERS, read_parameters
+from stages.schema.names import require_names
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def read_stages(repo: Repo) -> dict[str, Stage]:
     Raises:
         InputError: dvc.yaml, or what fills it in, is not valid.
     """
+    require_names(read_parameters())
     read_at = time.time_ns()
     try:
         graph = get_active_graph(repo.index.graph)

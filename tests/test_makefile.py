@@ -1,0 +1,29 @@
+"""What a person types after `make` is data, whatever it contains."""
+
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run
+
+HOSTILE = (
+    "$(shell touch by-make)\"; touch by-shell; '$(touch by-quotes)`touch by-ticks`\ntouch by-line"
+)
+TARGETS = {
+    "experiments": ["METRIC"],
+    "noise": ["RUN", "SEEDS", "BASE", "HEAD"],
+    "predict": ["MODEL", "IMAGE", "INVERT"],
+    "repro": ["JOBS"],
+    "review": ["BASE", "HEAD"],
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_variable_is_run_as_a_command(tmp_path: Path, target: str) -> None:
+    for name in ("Makefile", "requirements.lock"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    for name in (".venv", "tools", "stages", "params.yaml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for variable in TARGETS[target]:
+        others = [f"{name}=a" for name in TARGETS[target] if name != variable]
+        run("make", target, *others, f"{variable}={HOSTILE}", cwd=tmp_path, status=2)
+    assert not list(tmp_path.glob("by-*"))
