@@ -38,7 +38,7 @@ ENVIRONMENT = {
 # one of these fixtures, and a few that have the mark. `run` refuses to start DVC for any other.
 SLOW = {
     *("test_accelerated.py", "test_benchmarks.py", "test_export.py", "test_fit.py"),
-    *("test_repro.py", "test_svc.py", "test_threads.py", "test_trees.py"),
+    *("test_repro.py", "test_svc.py", "test_threads.py"),
 }
 
 
@@ -46,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden")
 
 
-RUNS_PIPELINE = {"trained", "few", "project", "whole", "fresh", "revisions", "swept"}
+RUNS_PIPELINE = {"trained", "few", "project", "fresh", "one_run", "revisions", "swept"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

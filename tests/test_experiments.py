@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import BIN, ROOT, make_once, read_lock, run, with_forks
+from conftest import BIN, ENVIRONMENT, ROOT, make_once, read_lock, run
 
 RUN = "fashion_mnist-decision_tree"
 DEPTH = f"models.{RUN}.params.max_depth"
@@ -40,7 +40,7 @@ def sweep(project: Path) -> None:
     workers = subprocess.Popen(
         [BIN / "dvc", "queue", "start", "--jobs", "2"],
         cwd=project,
-        env=with_forks(),
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
     )
     at_once = 0
