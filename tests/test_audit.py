@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import json
 import shutil
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages import audit, load
+from stages.datasets import duplicates
 from stages.datasets.duplicates import find_exact, find_near
 from stages.runtime.errors import InputError
 from stages.sources import sheet
@@ -103,8 +105,15 @@ def encode(images: Images) -> Images:
     return np.stack([again(image) for image in images])
 
 
+def shift(images: Images) -> Images:
+    """In all 24 ways, by up to two pixels in each direction."""
+    ways = [(down, right) for down in range(-2, 3) for right in range(-2, 3) if down or right]
+    pairs = zip(images, itertools.cycle(ways), strict=False)
+    return np.stack([np.roll(image, way, axis=(0, 1)) for image, way in pairs])
+
+
 CHANGES: dict[str, Callable[[Images], Images]] = {
-    "shifted": lambda images: np.roll(images, (1, -2), axis=(1, 2)),
+    "shifted": shift,
     "brighter": lambda images: np.minimum(images * 0.8 + 40, 255).astype(np.uint8),
     "encoded again": encode,
 }
@@ -120,6 +129,19 @@ def test_near_duplicates_are_found(dataset: str, change: str) -> None:
     assert (find_exact(CHANGES[change](train[copied]), train) < 0).all()
     found = (nearest == copied) & (distance < NEAR)
     assert found.mean() >= 0.95, f"{found.sum()} of 100"
+
+
+@pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
+def test_a_shortlist_loses_none_that_a_search_with_all_moves_finds(
+    dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, _ = sheet.read(SAMPLE / dataset, "train", [])
+    test, _ = sheet.read(SAMPLE / dataset, "test", [])
+    nearest, distance = find_near(test[:300], train)
+    monkeypatch.setattr(duplicates, "FEW", np.ones(25, dtype=bool))
+    nearest_of_all, distance_of_all = find_near(test[:300], train)
+    assert (nearest == nearest_of_all).mean() >= 0.995
+    np.testing.assert_array_equal(distance < NEAR, distance_of_all < NEAR)
 
 
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
