@@ -60,13 +60,14 @@ def test_the_pictures_of_all_runs_show_something(trained: Path) -> None:
 
 def assert_not_blank(path: Path) -> None:
     """Every quarter of the picture's height and width shows something, at a readable size."""
-    pixels = matplotlib.image.imread(path)[..., :3]
-    height, width = pixels.shape[:2]
+    pixels = np.round(matplotlib.image.imread(path)[..., :3] * 255).astype(np.uint32)
+    colors = pixels @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
+    height, width = colors.shape
     assert width >= 500, f"{path}: {width} pixels wide"
     assert height >= 150, f"{path}: {height} pixels high"
     for axis in (0, 1):
-        for quarter in np.array_split(pixels, 4, axis=axis):
-            assert np.unique(quarter.reshape(-1, 3), axis=0).shape[0] > 3, path
+        for quarter in np.array_split(colors, 4, axis=axis):
+            assert len(np.unique(quarter)) > 3, path
 
 
 def test_the_pages_show_every_picture_with_a_caption(trained: Path) -> None:

@@ -51,7 +51,8 @@ def read_stages(repo: Repo) -> dict[str, Stage]:
     Raises:
         InputError: dvc.yaml, or what fills it in, is not valid.
     """
-    require_names(read_parameters())
+    if PARAMETERS.exists():
+        require_names(read_parameters())
     read_at = time.time_ns()
     try:
         graph = get_active_graph(repo.index.graph)
