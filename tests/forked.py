@@ -6,13 +6,14 @@ streams, as if `python` had started it, but libraries are already imported. Noth
 `tools` is: a program imports those of its folder.
 
 DVC runs the commands of stages with the program that the variable SHELL names; `Server.shell` is
-one that runs stages in the same way.
+one that runs stages in the same way. `tools.repro` forks its stages from its own process.
 """
 
 import atexit
 import gc
 import importlib
 import json
+import multiprocessing
 import os
 import runpy
 import select
@@ -23,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +42,11 @@ LIBRARIES = """
     pydantic pygit2 rich.console ruamel.yaml scipy.stats scmrepo.fs tabulate threadpoolctl tomlkit
     tqdm typer voluptuous yaml
 """
+TRAIN = ["sklearn.ensemble", "sklearn.svm", "skl2onnx", "tensorflow", "tf2onnx"]
 # What only these modules use is imported before the first process of theirs.
 MORE = {
-    "stages.train": ["sklearn.ensemble", "sklearn.svm", "skl2onnx", "tensorflow", "tf2onnx"],
+    "stages.train": TRAIN,
+    "tools.repro": TRAIN,
     "tools.review": ["statsmodels.stats.multitest"],
 }
 SHELL = """#!{python} -IS
@@ -174,11 +178,21 @@ def become(streams: list[int], folder: str, environment: dict[str, str]) -> None
     sys.modules["numpy"].random.seed()  # Python's own it seeds itself
 
 
+def fork_at_once() -> None:
+    """Makes the engine fork its stages from this process, not from one that must import first."""
+    context: Any = multiprocessing.get_context("fork")
+    context.set_forkserver_preload = lambda modules: None
+    multiprocessing.get_context = lambda method=None: context
+    forkserver.ensure_running = lambda: None  # type: ignore[method-assign]
+
+
 def run(arguments: list[str]) -> int:
     """Does what `python` does with its arguments, `-m MODULE ...` or `FILE ...`: its status."""
     status = 0
     try:
         if arguments[0] == "-m":
+            if arguments[1] == "tools.repro":
+                fork_at_once()
             sys.argv = arguments[1:]
             sys.path[0] = os.getcwd()
             runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

@@ -30,6 +30,7 @@ def test_two_recipes_are_compared_and_the_spread_is_quoted(revisions: Path, tmp_
     project = shutil.copytree(revisions, tmp_path / "project")
     run("git", "checkout", "-q", "before", cwd=project)
     command = ["python", "-m", "tools.noise", RUN, "--seeds", "2", "--base", "after"]
+    command += ["--jobs", "1"]
     said = run(*command, cwd=project).stdout
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines()[2:4]]
     assert [row[0] for row in rows] == ["100", "101"]

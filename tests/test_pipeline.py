@@ -7,13 +7,15 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from conftest import BIN, ENVIRONMENT, RUNS, edit, read_lock, repro, run, without_times
+from conftest import BIN, ENVIRONMENT, RUNS, edit, forks, read_lock, repro, run, without_times
 
 
 def test_a_second_repro_finds_nothing_to_do(project: Path) -> None:
@@ -62,7 +64,7 @@ def test_every_run_has_its_files(trained: Path, name: str) -> None:
     assert len(epochs) == RUNS[name]["params"].get("epochs", 1)
 
 
-ONE_CORE = ("taskset", "-c", str(min(os.sched_getaffinity(0))))
+ONE_CORE = min(os.sched_getaffinity(0))
 KILLED_WHILE_WRITING = {
     "check": "data/check/params.txt",
     "load@cifar10": "data/raw/cifar10",
@@ -91,7 +93,8 @@ def test_killed_in_every_kind_of_stage_it_ends_with_the_same_bytes_on_one_core(
     edit(fresh, models={name: RUNS[name] for name in ON_ONE_CORE})
     for stage, out in KILLED_WHILE_WRITING.items():
         kill_while_writing(fresh, stage, fresh / out)
-    run(*ONE_CORE, BIN / "dvc", "repro", cwd=fresh)
+    with on_one_core():
+        run("dvc", "repro", cwd=fresh)
     expected = without_times(trained)  # made on all cores, side by side
     stages = without_times(fresh)
     assert len(stages) == 1 + 3 * 2 + 4 + 3 * len(ON_ONE_CORE)
@@ -108,11 +111,23 @@ def test_killed_in_every_kind_of_stage_it_ends_with_the_same_bytes_on_one_core(
     assert repro(fresh) == []
 
 
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """Lets the programs that `run` forks use one core alone."""
+    server = forks().process.pid
+    cores = os.sched_getaffinity(server)
+    os.sched_setaffinity(server, [ONE_CORE])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(server, cores)
+
+
 def kill_while_writing(project: Path, stage: str, out: Path) -> None:
     """Starts `dvc repro` up to a stage and kills all its processes when it writes `out`."""
     claim = out.with_name(f".{out.name}.lock")  # the stage holds it while it writes
     process = subprocess.Popen(
-        [*ONE_CORE, BIN / "dvc", "repro", "-q", stage],
+        ["taskset", "-c", str(ONE_CORE), BIN / "dvc", "repro", "-q", stage],
         cwd=project,
         env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,

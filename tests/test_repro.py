@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import BIN, ENVIRONMENT, ROOT, repro, run
+from conftest import BIN, ENVIRONMENT, ROOT, make_repro, repro, run
 
 from tools.engine.order import measure_urgency, next_stage
 from tools.engine.plan import Stage
@@ -53,14 +53,6 @@ def make(folder: Path, stages: dict[str, Any]) -> Path:
     return folder
 
 
-def side_by_side(project: Path, jobs: int = 2, status: int = 0) -> dict[str, str]:
-    """Runs the stages and returns the state of each stage in the output."""
-    command = ["python", "-m", "tools.repro", "--jobs", str(jobs)]
-    said = run(*command, cwd=project, status=status).stdout
-    found = re.findall(r"^(\w+) +(ran|from the cache|failed|not run|interrupted)\b", said, re.M)
-    return dict(found)
-
-
 def serial_lock(folder: Path, stages: dict[str, Any]) -> str:
     """The content of dvc.lock after `dvc repro`, for stages that wait for no other."""
     alone = make(folder, stages)
@@ -77,16 +69,16 @@ def folder_in(tmp_path: Path, name: str) -> Path:
 
 def test_a_diamond_runs_side_by_side_and_ends_as_if_one_by_one(tmp_path: Path) -> None:
     project = make(folder_in(tmp_path, "project"), DIAMOND)
-    assert side_by_side(project) == dict.fromkeys(DIAMOND, "ran")
+    assert make_repro(project) == dict.fromkeys(DIAMOND, "ran")
     expected = serial_lock(folder_in(tmp_path, "serial"), DIAMOND)
     assert (project / "dvc.lock").read_text() == expected
     assert repro(project) == []
-    assert side_by_side(project) == {}
+    assert make_repro(project) == {}
     assert "last" in (project / "logs" / "last.log").read_text()
 
     lock = (project / "dvc.lock").read_text()
     (project / "last.txt").unlink()
-    assert side_by_side(project) == {"last": "from the cache"}
+    assert make_repro(project) == {"last": "from the cache"}
     assert (project / "dvc.lock").read_text() == lock
 
 
@@ -110,7 +102,7 @@ def test_after_a_failure_the_others_finish_and_the_next_call_goes_on(tmp_path: P
         r"(\d failed), ", r"\1, ", sort_counts(said)
     )
     (project / "mended").touch()
-    assert side_by_side(project) == {"bad": "ran", "after_bad": "ran"}
+    assert make_repro(project) == {"bad": "ran", "after_bad": "ran"}
     assert repro(project) == []
 
 
@@ -125,12 +117,12 @@ def sort_counts(said: str) -> str:
 
 def test_one_stage(tmp_path: Path) -> None:
     project = make(tmp_path, {"only": stage("only")})
-    assert side_by_side(project, jobs=4) == {"only": "ran"}
-    assert side_by_side(project) == {}
+    assert make_repro(project, jobs=4) == {"only": "ran"}
+    assert make_repro(project) == {}
     (project / "source.txt").write_text("edited\n")
-    assert side_by_side(project) == {"only": "ran"}
+    assert make_repro(project) == {"only": "ran"}
     (project / "source.txt").write_text("source\n")
-    assert side_by_side(project) == {"only": "from the cache"}
+    assert make_repro(project) == {"only": "from the cache"}
 
 
 def test_thirty_stages(tmp_path: Path) -> None:
@@ -141,7 +133,7 @@ def test_thirty_stages(tmp_path: Path) -> None:
         )
         stages[f"s{number}"] = stage(f"s{number}", *upstream)
     project = make(folder_in(tmp_path, "project"), stages)
-    assert side_by_side(project, jobs=4) == dict.fromkeys(stages, "ran")
+    assert make_repro(project, jobs=4) == dict.fromkeys(stages, "ran")
     assert (project / "dvc.lock").read_text() == serial_lock(folder_in(tmp_path, "serial"), stages)
     assert repro(project) == []
 
@@ -174,7 +166,7 @@ def test_interrupted_it_leaves_no_process_and_the_next_call_goes_on(
     assert re.search(r"^long +interrupted", said, re.M)
     assert subprocess.run(["pgrep", "-f", sleep], capture_output=True, check=False).stdout == b""
     (project / "second").touch()
-    assert side_by_side(project) == {"long": "ran", "after": "ran"}
+    assert make_repro(project) == {"long": "ran", "after": "ran"}
     assert repro(project) == []
 
 
@@ -187,7 +179,7 @@ def test_a_stage_that_runs_alone_has_nothing_beside_it(tmp_path: Path) -> None:
         **{name: stage(name, first=busy.format(name)) for name in ("one", "two", "three")},
     }
     project = make(tmp_path, stages)
-    assert side_by_side(project, jobs=4) == dict.fromkeys(stages, "ran")
+    assert make_repro(project, jobs=4) == dict.fromkeys(stages, "ran")
 
 
 def wait_for(path: Path, process: subprocess.Popen[Any]) -> None:
@@ -227,7 +219,7 @@ def test_while_dvc_runs_a_stage_the_others_run(tmp_path: Path) -> None:
 
 def test_old_outputs_that_dvc_checks_out_meanwhile_are_not_recorded(tmp_path: Path) -> None:
     project = make(tmp_path, {"held": stage("held", first="true")})
-    assert side_by_side(project) == {"held": "ran"}
+    assert make_repro(project) == {"held": "ran"}
     (project / "source.txt").write_text("edited\n")
     command = stage("held")["cmd"] + f"; {UNTIL_GO}"
     stages = {"held": stage("held") | {"cmd": command}}
@@ -240,7 +232,7 @@ def test_old_outputs_that_dvc_checks_out_meanwhile_are_not_recorded(tmp_path: Pa
         said, _ = ours.communicate(timeout=60)
     assert ours.returncode == 1
     assert "held.txt was checked out by another DVC while it ran; run again" in said
-    assert side_by_side(project) == {"held": "ran"}
+    assert make_repro(project) == {"held": "ran"}
     assert (project / "held.txt").read_text() == "edited\nheld\n"
 
 

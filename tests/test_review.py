@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, edit, run
+from conftest import ROOT, edit, make_repro, run
 
 GOLDEN = ROOT / "tests" / "golden"
 
@@ -82,7 +82,7 @@ def test_the_workspace_its_tolerance_and_an_experiment(revisions: Path, tmp_path
     assert report.startswith("**Worse**")
     assert "Compared: the workspace with before (" in report
     assert "`dvc repro` has not run since the inputs of check changed" in report
-    run("dvc", "repro", cwd=project)
+    make_repro(project)
     assert "has not run" not in review(project, "before")
 
     tolerance["macro_f1"] = 0.0
