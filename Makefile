@@ -3,13 +3,13 @@ BIN := .venv/bin
 ACTIONLINT := .github/actionlint
 
 # What a person types after these is data: neither make nor the shell looks for commands in it.
-DATA := BASE FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL RUN SEEDS
+DATA := BASE DRY FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL PATHS PULL RUN SEEDS
 $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro predict review noise experiments push test test-quick check actionlint \
-	format sample first-numbers benchmark clean
+.PHONY: help setup install lock repro predict review noise experiments push pull verify-files test test-quick check \
+	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,8 +17,9 @@ help: ## list these targets
 setup: ## create .venv from requirements.lock, unless it is up to date
 	@cmp -s requirements.lock .venv/requirements.lock || $(MAKE) --no-print-directory install
 	@# `.venv/bin/dvc repro` then runs the stages in .venv, whether it is activated or not.
-	@cmp -s tools/venv.pth .venv/venv.pth || { cp tools/venv.pth \
-		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" && cp tools/venv.pth .venv; }
+	@for file in environment_first.py venv.pth; do cmp -s tools/venv/$$file .venv/$$file || { cp tools/venv/$$file \
+		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" && \
+		cp tools/venv/$$file .venv; } || exit; done
 
 install:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python 3.11, 3.12 or 3.13 is needed, but $(PYTHON) is %d.%d; run e.g. make setup PYTHON=python3.12" % v)'
@@ -32,8 +33,8 @@ lock: setup ## rewrite requirements.lock after an edit of the pins in pyproject.
 		$$($(BIN)/python -c 'import tomllib; pins = tomllib.load(open("pyproject.toml", "rb")); \
 		print(*(f"--group={name}" for name in pins["dependency-groups"]))')
 
-repro: setup ## run what changed, JOBS stages in parallel (one per core), and print the results
-	@$(BIN)/python -m tools.repro $${JOBS:+--jobs "$$JOBS"}
+repro: setup ## run what changed, JOBS in parallel, and print the results; PULL=1: reuse runs in the remote
+	@$(BIN)/python -m tools.repro $${JOBS:+--jobs "$$JOBS"} $${PULL:+--pull}
 
 predict: setup ## classify pictures: MODEL=data/models/RUN.onnx, IMAGE=files or folder, JSON=1
 	@case "$$INVERT" in yes) set -- --invert;; no) set -- --no-invert;; "") set --;; \
@@ -79,6 +80,12 @@ experiments: setup ## show what each experiment changed, and its effect on METRI
 
 push: setup ## upload models and run records to the default remote, so that clones skip training
 	@$(BIN)/python -m tools.push
+
+pull: setup ## take what dvc.lock names from the default remote, checked byte by byte; PATHS=outputs
+	@set -f; $(BIN)/python -m tools.pull -- $$PATHS
+
+verify-files: setup ## read all that dvc.lock names, and mend what has changed unnoticed; DRY=1: only say it
+	@$(BIN)/python -m tools.verify_files $${DRY:+--dry-run}
 
 sample: setup ## recreate data/sample/ from the full data
 	@$(BIN)/dvc repro data/dvc.yaml:fetch

@@ -112,9 +112,9 @@ def repro(project: Path) -> list[str]:
     return re.findall(r"^Running stage '(.+)':$", run("dvc", "repro", cwd=project).stdout, re.M)
 
 
-def make_repro(project: Path, jobs: int = 2) -> dict[str, str]:
+def make_repro(project: Path, *options: str, jobs: int = 2) -> dict[str, str]:
     """Runs `make repro` and returns the state of each stage that it names."""
-    command = ["python", "-m", "tools.repro", "--jobs", str(jobs)]
+    command = ["python", "-m", "tools.repro", "--jobs", str(jobs), *options]
     said = run(*command, cwd=project).stdout
     found = re.findall(r"^(\S+) +(ran|from the cache|failed|not run|interrupted)\b", said, re.M)
     return dict(found)

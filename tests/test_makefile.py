@@ -13,6 +13,7 @@ TARGETS = {
     "experiments": ["METRIC"],
     "noise": ["RUN", "SEEDS", "BASE", "HEAD"],
     "predict": ["MODEL", "IMAGE", "INVERT"],
+    "pull": ["PATHS"],
     "repro": ["JOBS"],
     "review": ["BASE", "HEAD"],
 }

@@ -93,10 +93,8 @@ def test_make_repro_says_so(project: Path) -> None:
 def test_set_up_is_done_again_only_for_another_lock(tmp_path: Path) -> None:
     shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
     (tmp_path / "requirements.lock").write_text("a==1\n")
-    (tmp_path / ".venv").mkdir()
-    (tmp_path / "tools").mkdir()
-    for folder in ("tools", ".venv"):
-        shutil.copyfile(ROOT / "tools" / "venv.pth", tmp_path / folder / "venv.pth")
+    for folder in ("tools/venv", ".venv"):
+        shutil.copytree(ROOT / "tools" / "venv", tmp_path / folder)
     (tmp_path / ".venv" / "requirements.lock").write_text("a==1\n")
     os.utime(tmp_path / "requirements.lock")  # newer, as after a checkout
     assert run("make", "setup", "PYTHON=false", cwd=tmp_path).stdout == ""
@@ -107,7 +105,7 @@ def test_set_up_is_done_again_only_for_another_lock(tmp_path: Path) -> None:
 
 
 def test_the_stages_run_in_the_environment_of_dvc() -> None:
-    lines = (ROOT / "tools" / "venv.pth").read_text().splitlines()
+    lines = (ROOT / "tools" / "venv" / "venv.pth").read_text().splitlines()
     environment = "env", "PATH=/usr/bin:/bin"
     show = "import os; print(os.environ['PATH'])"
     path = run(*environment, BIN / "python", "-c", show, cwd=ROOT).stdout.strip()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, read_lock, run, without_times
+from conftest import ENVIRONMENT, make_repro, read_lock, repro, run, without_times
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin:/sbin")
 SERVER = """
@@ -98,17 +98,29 @@ def push_and_reproduce_in_a_clone(project: Path, url: str) -> None:
         assert not pushed(storage, path), f"{path} is in git"
 
     run("git", "clone", "-q", project, clone, cwd=project)
-    assert "Running stage" not in run("dvc", "repro", "--pull", "--allow-missing", cwd=clone).stdout
-    run("dvc", "pull", cwd=clone)
+    run("python", "-m", "tools.pull", cwd=clone)
     assert_the_same_bytes(clone, project)
     assert run("git", "status", "--porcelain", cwd=clone).stdout == ""
-    assert "Running stage" not in run("dvc", "repro", cwd=clone).stdout
+    assert repro(clone) == []
+
+    model = storage / "files" / "md5" / relative_path(clone / "data/models/cifar10-cnn.onnx")
+    model.chmod(0o644)
+    content = model.read_bytes()
+    model.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    shutil.rmtree(clone / ".dvc/cache")
+    said = run("python", "-m", "tools.pull", cwd=clone, status=2).stderr
+    assert "data/models/cifar10-cnn.onnx: the remote's " in said
 
 
 def pushed(storage: Path, path: Path) -> bool:
     """Whether a remote contains a file."""
+    return (storage / "files" / "md5" / relative_path(path)).exists()
+
+
+def relative_path(path: Path) -> Path:
+    """Where a file is in DVC's stores, by its content."""
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
-    return (storage / "files" / "md5" / md5[:2] / md5[2:]).exists()
+    return Path(md5[:2], md5[2:])
 
 
 # What shows the times of `profile`, which differ whenever it runs.
@@ -133,17 +145,18 @@ def test_after_make_push_not_even_what_is_not_committed_is_trained_again(
     run("git", "commit", "-qam", "remote", cwd=project)
     run("git", "clone", "-q", project, tmp_path / "clone", cwd=tmp_path)
     edit(project)
-    run("dvc", "repro", cwd=project)
-    assert re.fullmatch(r"\d+ runs, \d+ files\n", run_push(project).stdout)
+    make_repro(project)
+    said, counted = run_push(project).stdout.splitlines()
+    assert said == "`verify` is set for the remote storage: commit .dvc/config"
+    assert re.fullmatch(r"\d+ runs, \d+ files", counted)
 
     edit(tmp_path / "clone")
-    output = run("dvc", "repro", "--pull", cwd=tmp_path / "clone").stdout
-    assert "Stage 'train@fashion_mnist-svc' is cached" in output
-    assert "Stage 'evaluate@fashion_mnist-svc' is cached" in output
+    states = make_repro(tmp_path / "clone", "--pull")
+    assert states["train@fashion_mnist-svc"] == "from the cache"
+    assert states["evaluate@fashion_mnist-svc"] == "from the cache"
     # DVC keeps no run that has only files of git.
     drawn = {"profile@fashion_mnist-svc", "plot@fashion_mnist-svc", "compare"}
-    assert set(re.findall(r"^Running stage '(.+)':$", output, re.M)) == drawn
-    run("dvc", "pull", cwd=tmp_path / "clone")
+    assert {name for name, state in states.items() if state == "ran"} == drawn
     assert_the_same_bytes(tmp_path / "clone", project, but=TIMED)
 
 

@@ -23,15 +23,24 @@ def test_what_the_remote_has_is_pulled_instead_of_computed(project: Path, tmp_pa
     run("dvc", "push", "-q", cwd=project)
     model = forget_model(project)
     said = run("python", "-m", "tools.ci.verify_accuracies", cwd=project)
-    assert "Pulling data for stage: 'train@fashion_mnist-svc'" in said.stderr
+    assert " outputs are as dvc.lock names them" in said.stderr
     assert "Running stage" not in said.stderr
     assert (project / MODEL).read_bytes() == model
+
+    forget_model(project)
+    for path in (tmp_path / "shelf/files").rglob("*"):
+        if path.is_file() and path.read_bytes() == model:
+            path.unlink()
+            path.write_bytes(model[::-1])
+    said = run("python", "-m", "tools.ci.verify_accuracies", cwd=project, status=2)
+    assert "has other content than its name says" in said.stderr
+    assert "the remote cannot be used" in said.stderr
 
 
 def test_without_a_remote_what_the_cache_lacks_is_computed(project: Path) -> None:
     model = forget_model(project)
     said = run("python", "-m", "tools.ci.verify_accuracies", cwd=project)
-    assert "not everything can be pulled" in said.stderr
+    assert f"1 output is neither in DVC's cache nor in a remote: {MODEL}" in said.stderr
     assert "Running stage 'train@fashion_mnist-svc'" in said.stderr
     assert (project / MODEL).read_bytes() == model
     assert said.stdout == ""

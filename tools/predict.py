@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +19,9 @@ from stages.reshape import reshape
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import read_parameter
+from tools.engine.stages import read_lock
 from tools.prediction.fit_picture import read_picture
+from tools.store.objects import hash_content
 
 TOP = 3
 MODELS = Path("data/models")
@@ -61,12 +64,13 @@ def open_model(model: Path) -> InferenceSession:
     """Opens a model of this pipeline.
 
     Raises:
-        InputError: it is missing or not a model of this pipeline.
+        InputError: it is missing, not a model of this pipeline, or not the one that dvc.lock names.
     """
     if not model.is_file():
         known = ", ".join(map(str, sorted(MODELS.glob("*.onnx"))))
         remedy = f"choose one of {known}" if known else "run `make repro` to train models"
         raise InputError(f"{model}: no such model file; {remedy}")
+    require_locked(model)
     session = open_classifier(model, read_parameter("threads"))
     try:
         metadata = read_metadata(session)
@@ -80,6 +84,19 @@ def open_model(model: Path) -> InferenceSession:
             "train it again"
         )
     return session
+
+
+def require_locked(model: Path) -> None:
+    """Raises InputError if dvc.lock names this file, but with other content."""
+    lock = Path("dvc.lock")
+    stages = read_lock(lock.read_text(encoding="utf-8")) if lock.exists() else {}
+    locked = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+    oid = locked.get(os.path.relpath(model).replace(os.sep, "/"))
+    if oid is not None and hash_content(model) != oid:
+        raise InputError(
+            f"{model}: not the model that dvc.lock names; if it was trained after that was "
+            "written, run `make repro`, else `make verify-files`"
+        )
 
 
 def predict(

@@ -22,6 +22,9 @@ def main(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="stages in parallel; default: one per core")
     ] = None,
+    pull: Annotated[
+        bool, typer.Option(help="take from the default remote what was run in another clone")
+    ] = False,
 ) -> None:
     """Runs the stages of dvc.yaml that changed, and those they need, up to `jobs` in parallel.
 
@@ -36,7 +39,7 @@ def main(
     if is_probably_stale():
         preload()
     try:
-        succeeded = run_pipeline(jobs)
+        succeeded = run_pipeline(jobs, pull)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if not succeeded:
@@ -47,26 +50,33 @@ def main(
         print_results()
 
 
-def run_pipeline(jobs: int | None) -> bool:
+def run_pipeline(jobs: int | None, pull: bool = False) -> bool:
     """Runs the stages, prints how many had which outcome, and returns whether none failed.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
     """
     # With DVC: 0.3 s, in which `preload` goes on. Each stage's process imports this module.
+    from dvc.repo import lock_repo
+
     from tools.engine.lock_file import restore_damaged
     from tools.engine.plan import open_repository, read_stages
     from tools.engine.record import read_orders
     from tools.engine.schedule import FAILED, Schedule
+    from tools.store.bring import bring
 
     LOCK.parent.mkdir(exist_ok=True)
     with locked(LOCK, "runs `make repro`"), open_repository() as repo:
         with repo.lock:
             if message := restore_damaged():
                 typer.echo(message)
+        if pull:
+            with lock_repo(repo):
+                bring(repo, only_absent=True)
+        with repo.lock:
             stages = read_stages(repo)
             orders = read_orders(stages.values())
-        schedule = Schedule(repo, stages, jobs or count_cores(), orders)
+        schedule = Schedule(repo, stages, jobs or count_cores(), orders, pull)
         schedule.run()
     states = list(schedule.states.values())
     counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]

@@ -15,22 +15,24 @@ from stages.runtime.errors import InputError
 from stages.runtime.files import read_json
 from stages.runtime.parameters import read_parameter
 from tools.engine.programs import find_program, show_file
+from tools.pull import INCOMPLETE
 
 
 def main() -> None:
-    """Runs `dvc repro --pull`, or without `--pull` if the remote is missing or incomplete.
+    """Takes what the remote has, and runs `dvc repro`, which computes the rest.
 
     Prints the runs whose accuracy is outside its committed 95% interval, and then exits with 1.
     Within the interval, another kind of processor may round differently: `tools.results` says
     whether the hashes are the same.
 
     Raises:
-        InputError: a stage failed.
+        InputError: a stage failed, or what the remote has is refused.
     """
-    if repro("--pull") != 0:
-        typer.echo("verify_accuracies: not everything can be pulled; computing the rest", err=True)
-        if repro() != 0:
-            raise InputError("a stage failed: see the last lines of `dvc repro` above")
+    pulled = call(sys.executable, "-m", "tools.pull")
+    if pulled not in (0, INCOMPLETE):
+        raise InputError("the remote cannot be used: see the line of `pull` above")
+    if call(find_program("dvc"), "repro") != 0:
+        raise InputError("a stage failed: see the last lines of `dvc repro` above")
     if wrong := [line for name in read_parameter("models") for line in other_accuracy(name)]:
         typer.echo(
             f"**Not reproduced: {'; '.join(wrong)}.** "
@@ -39,9 +41,8 @@ def main() -> None:
         raise typer.Exit(1)
 
 
-def repro(*options: str) -> int:
-    """The exit status of `dvc repro`, which writes to standard error."""
-    command = [find_program("dvc"), "repro", *options]
+def call(*command: str | Path) -> int:
+    """The exit status of a command, which writes to standard error."""
     return subprocess.run(command, stdout=sys.stderr, check=False).returncode
 
 

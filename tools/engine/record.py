@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dvc.dependency import ParamsDependency
+from dvc.exceptions import OutputNotFoundError
 from dvc.stage.cache import RunCacheNotFoundError
 from dvc.stage.serialize import to_lockfile
 
@@ -21,6 +22,8 @@ from stages.runtime.parameters import name_change
 from tools.engine.lock_file import write_entries
 from tools.engine.plan import Stage, is_redefined
 from tools.engine.stages import read_lock
+from tools.store.objects import hash_content
+from tools.store.runs import CheckedStageCache
 
 
 def is_changed(stage: Any) -> bool:
@@ -38,16 +41,32 @@ def read_inputs(stage: Any) -> list[Any]:
 
     Raises:
         DvcException: a file or parameter is missing.
+        InputError: a model has changed, and its time has not.
     """
     for dep in stage.deps:
         if not dep.exists:
             raise dep.DoesNotExistError(dep)
     # Not saved in `stage`: DVC would take the outputs in dvc.lock for those of these inputs.
-    return [dep.get_hash().value for dep in stage.deps]
+    inputs = [dep.get_hash().value for dep in stage.deps]
+    for dep, oid in zip(stage.deps, inputs, strict=True):
+        if is_model(dep) and hash_content(Path(dep.fs_path)) != oid:
+            raise InputError(
+                f"{dep} has other content than when it was recorded; run `make verify-files`"
+            )
+    return inputs
 
 
-def restore(stage: Any) -> bool:
-    """Takes the outputs of `stage` from DVC's run cache, if they are there.
+def is_model(dep: Any) -> bool:
+    """Whether a dependency is a single file in DVC's cache, read anew each time: they are small."""
+    try:
+        (out,) = dep.repo.find_outs_by_path(dep.fs_path, strict=True)
+    except OutputNotFoundError:
+        return False
+    return bool(out.use_cache) and os.path.isfile(dep.fs_path)
+
+
+def restore(stage: Any, from_remote: bool) -> bool:
+    """Takes the outputs of `stage` from DVC's run cache, or with `from_remote` also from a remote.
 
     Before, it removes the old ones, and what a killed process has left behind of new ones.
     """
@@ -57,7 +76,7 @@ def restore(stage: Any) -> bool:
         for left_behind in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
             remove(left_behind)
     try:
-        stage.repo.stage_cache.restore(stage)
+        CheckedStageCache(stage.repo, from_remote).restore(stage)
     except RunCacheNotFoundError:
         return False
     return True

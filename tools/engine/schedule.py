@@ -49,6 +49,7 @@ class Schedule:
     stages: dict[str, Stage]
     jobs: int
     lock_orders: dict[Path, list[str]]  # of the stages, in each dvc.lock
+    from_remote: bool = False  # whether what DVC's cache lacks may come from the default remote
     states: dict[str, str] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
     recorded: list[Stage] = field(default_factory=list)  # and not yet in dvc.lock
@@ -142,7 +143,7 @@ class Schedule:
         else:
             self.claim(stage)
             inputs = read_inputs(stage.of_dvc)
-            if restore(stage.of_dvc):
+            if restore(stage.of_dvc, self.from_remote):
                 record(stage, inputs, restored=True)
                 self.recorded.append(stage)
                 self.note(name, FROM_CACHE)

@@ -5,13 +5,22 @@ from typing import Any
 
 import yaml
 
+from stages.runtime.errors import InputError
+
 Stages = dict[str, dict[str, Any]]  # as in dvc.lock
 
 
 @lru_cache(maxsize=2)
 def read_lock(text: str) -> Stages:
-    """The stages of a dvc.lock, in order; none if it is empty. Not to be written to."""
-    stages: Stages = (yaml.load(text, yaml.CSafeLoader) or {}).get("stages") or {}
+    """The stages of a dvc.lock, in order; none if it is empty. Not to be written to.
+
+    Raises:
+        InputError: it is not a dvc.lock.
+    """
+    try:
+        stages: Stages = (yaml.load(text, yaml.CSafeLoader) or {}).get("stages") or {}
+    except (yaml.YAMLError, AttributeError):
+        raise InputError("dvc.lock is damaged; run `make repro`, which restores it") from None
     return stages
 
 
