@@ -10,9 +10,10 @@ import numpy as np
 import onnx
 import pytest
 from conftest import ROOT, RUNS
+from matplotlib.text import Text
 
 from stages.figures.comparison.tradeoff import draw_tradeoff, find_best_under, find_front, spread
-from stages.figures.run import Run
+from stages.figures.run import Run, confused_pairs, confusion, examples, mistakes
 from stages.figures.run.confusion import count
 from stages.figures.run.examples import choose_examples
 from stages.figures.run.feature_maps import compute_maps
@@ -56,6 +57,28 @@ def test_the_toy_runs_have_every_kind_of_picture_and_none(trained: Path) -> None
 def test_the_pictures_of_all_runs_show_something(trained: Path) -> None:
     for name in ("accuracy", "tradeoff", "audit/fashion_mnist", "audit/cifar10"):
         assert_not_blank(trained / f"plots/{name}.png")
+
+
+def test_a_class_name_is_no_formula() -> None:
+    labels = np.array([0, 1, 1])
+    run = Run(
+        name="a-run",
+        classes=["$\\frac", "a_$b^2$", "<b>&"],
+        images=np.zeros((3, 8, 8, 1), dtype=np.uint8),
+        labels=labels,
+        predicted=1 - labels,
+        probabilities=None,
+        curve={},
+        model=onnx.ModelProto(),
+        normalization={},
+        examples=2,
+        mistakes=2,
+        seed=1,
+    )
+    for picture in (confusion, confused_pairs, examples, mistakes):
+        figure = picture.draw(run)
+        figure.draw_without_rendering()  # a formula that is none raises an error
+        assert not [text for text in figure.findobj(Text) if text.get_parse_math()]
 
 
 def assert_not_blank(path: Path) -> None:

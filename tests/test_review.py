@@ -107,7 +107,7 @@ def test_probabilities_that_are_nowhere(revisions: Path, tmp_path: Path) -> None
     assert "| log_loss " not in report
     assert (
         "not comparable: before: data/probabilities/fashion_mnist-tree.npy is not in DVC's cache; "
-        "run `dvc fetch` to get it"
+        "run `make pull` to get it"
     ) in re.sub(r" \([0-9a-f]{7}\)", "", report)
 
 

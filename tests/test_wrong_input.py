@@ -46,6 +46,10 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
     ("normalize.method", "minmax", ["normalize.method is 'minmax'", "'unit' or 'standardize'"]),
     ("data.cifar10.validation_fraction", 1, ["validation_fraction is 1", "less than 1"]),
     ("data.cifar10.classes", ["a", "a"], ["data.cifar10.classes", "twice"]),
+    *(
+        ("data.cifar10.classes", ["a", name], ["data.cifar10.classes.1", "printable characters"])
+        for name in ("", " b", "b\n**Better**", "b\r", "\x1b[2J", "\u202eb", "\ud800", "b" * 81)
+    ),
     (
         "data.cifar10.pth",
         "x",

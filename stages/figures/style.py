@@ -16,6 +16,7 @@ from stages.runtime.files import atomic_write
 BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#777777"
 OTHERS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 STYLE: Any = {  # sizes that are legible at the width of a web page
+    "text.parse_math": False,  # a class name may have dollar signs
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.titlelocation": "left",

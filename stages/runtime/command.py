@@ -32,7 +32,9 @@ def run(main: Callable[..., None], *groups: str) -> None:
         app()
     except (InputError, OSError) as error:
         stage = Path(sys.argv[0]).stem
-        print(f"{stage}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        line = " ".join(str(error).split())
+        shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
+        print(f"{stage}: error: {shown}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, create_model
+from pydantic import AfterValidator, Field, StringConstraints, create_model
 
 from stages.schema.names import NAME
 from stages.schema.source import read_keys
@@ -10,6 +10,24 @@ from stages.schema.validation import Strict
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 Loss = Annotated[float, Field(ge=0)] | None
+LONGEST = 80  # characters of a class name, which a picture has to have room for
+
+
+def require_shown(name: str) -> str:
+    """`name`, if pictures, tables and reports can show it as itself, on one line.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    if not name.isprintable() or name != name.strip() or not 1 <= len(name) <= LONGEST:
+        raise ValueError(
+            f"a class name is 1 to {LONGEST} printable characters on one line, without a space at "
+            "either end"
+        )
+    return name
+
+
+ClassName = Annotated[str, AfterValidator(require_shown)]
 
 
 class Dataset(Strict):
@@ -17,7 +35,7 @@ class Dataset(Strict):
 
     path: Annotated[str, Field(min_length=1)]
     validation_fraction: Annotated[float, Field(ge=0, lt=1)]
-    classes: Annotated[list[str], Field(min_length=2, max_length=256)]  # a label is a uint8
+    classes: Annotated[list[ClassName], Field(min_length=2, max_length=256)]  # a label is a uint8
 
 
 class Audit(Strict):

@@ -4,7 +4,7 @@ from dvc.repo import Repo
 
 from stages.datasets.arrays import SPLITS
 from tools.revisions.lock_changes import FEW, explain, show
-from tools.revisions.markdown import fold, tabulate_cells
+from tools.revisions.markdown import code, fold, tabulate_cells
 from tools.revisions.revision import Revision, read_audit
 
 
@@ -15,7 +15,7 @@ def describe_parameters(before: Revision, after: Revision) -> str:
             a_rev=before.commit, b_rev=after.commit or "workspace", deps_only=False
         ).get("diff", {})
     rows = [
-        [f"`{path}`", f"`{name}`", show(change, "old"), show(change, "new")]
+        [code(path), code(name), show(change, "old"), show(change, "new")]
         for path, changes in sorted(diff.items())
         for name, change in sorted(changes.items())
     ]
@@ -28,19 +28,19 @@ def describe_data(before: Revision, after: Revision) -> str:
     lines, rows = [], []
     for name in sorted(old.keys() | new.keys()):
         if name not in old or name not in new:
-            lines.append(f"`{name}` is {'new' if name in new else 'removed'}.")
+            lines.append(f"{code(name)} is {'new' if name in new else 'removed'}.")
             continue
         pairs = zip(old[name]["classes"], new[name]["classes"], strict=False)
-        renamed = [f"{a} → {b}" for a, b in pairs if a != b]
+        renamed = [f"{code(a)} → {code(b)}" for a, b in pairs if a != b]
         if renamed:
-            lines.append(f"Classes of `{name}` renamed: {', '.join(renamed)}.")
+            lines.append(f"Classes of {code(name)} renamed: {', '.join(renamed)}.")
         audits = [read_audit(revision, name) for revision in (before, after)]
         for split in SPLITS:
             counts = [audit[split] for audit in audits]
             hashes = [count.get("sha256", "")[:8] for count in counts]
             if hashes[0] != hashes[1] or counts[0]["images"] != counts[1]["images"]:
                 numbers = [f"{count['images']:,}" for count in counts]
-                rows.append([f"`{name}`", split, *numbers, *(h and f"`{h}`" for h in hashes)])
+                rows.append([code(name), split, *numbers, *(h and code(h) for h in hashes)])
     header = ["data set", "split", "images before", "after", "SHA-256 before", "after"]
     if rows:
         lines.append(tabulate_cells(rows, header))
@@ -51,17 +51,17 @@ def describe_stages(before: Revision, after: Revision) -> str:
     """Which stages ran again, why, and whether their outputs changed."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for name, reasons in explain(before.stages, after.stages).items():
-        upstream = [f"`{stage}`" for stage in dict.fromkeys(reasons.upstream)]
+        upstream = [code(stage) for stage in dict.fromkeys(reasons.upstream)]
         if len(upstream) > FEW:
             upstream = [f"{len(upstream)} upstream stages"]
         why = ", ".join(reasons.edits + upstream) or "no declared input"
         outputs = "changed" if reasons.other_outputs else "unchanged"
-        grouped.setdefault((why, outputs), []).append(f"`{name}`")
+        grouped.setdefault((why, outputs), []).append(code(name))
     lines = [
         f"- {', '.join(names)}: outputs {outputs}; cause: {why}"
         for (why, outputs), names in grouped.items()
     ]
-    removed = [f"`{name}`" for name in before.stages if name not in after.stages]
+    removed = [code(name) for name in before.stages if name not in after.stages]
     if removed:
         lines.append(f"- {', '.join(removed)}: removed")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tools.engine.stages import Stages
+from tools.revisions.markdown import code
 
 FEW = 3
 
@@ -46,7 +47,7 @@ def explain(before: Stages, after: Stages) -> dict[str, Reasons]:
                 if writers:
                     reasons.upstream += writers
                 else:
-                    reasons.edits.append(f"`{path}`")
+                    reasons.edits.append(code(path))
         found[name] = reasons
     return found
 
@@ -61,7 +62,7 @@ def explain_parameters(before: dict[str, Any], after: dict[str, Any]) -> list[st
     ]
     if len(changed) > FEW:
         return [f"{len(changed)} parameters"]
-    return [f"`{name}`: {show(old, name)} → {show(new, name)}" for name in changed]
+    return [f"{code(name)}: {show(old, name)} → {show(new, name)}" for name in changed]
 
 
 def changed_deps(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[str]:
@@ -92,4 +93,6 @@ def show(values: dict[str, Any], name: str) -> str:
     value = values.get(name)
     if isinstance(value, bool):
         return str(value).lower()
-    return "-" if value is None else str(value)
+    if isinstance(value, int | float):
+        return str(value)
+    return "-" if value is None else code(str(value))

@@ -1,10 +1,23 @@
-"""Tables in Markdown."""
+"""Text and tables in Markdown."""
 
+import re
 from typing import Any
 
 from tabulate import tabulate
 
 LONG = 12  # rows; a longer table is folded
+
+
+def code(text: str) -> str:
+    """`text` as code: it appears as itself, whatever it contains, and on one line.
+
+    A line break and what else has no shape is shown as in Python: `\\n`.
+    """
+    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text) or " "
+    longest = max(map(len, re.findall("`+", shown)), default=0)
+    fence = "`" * (longest + 1)
+    space = " " if longest else ""  # which Markdown takes away
+    return f"{fence}{space}{shown}{space}{fence}"
 
 
 def fold(table: str, rows: int) -> str:

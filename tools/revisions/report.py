@@ -1,6 +1,7 @@
 """The Markdown of a review."""
 
 from tools.revisions.change_tables import describe_data, describe_parameters, describe_stages
+from tools.revisions.markdown import code
 from tools.revisions.revision import Revision
 from tools.revisions.run_tables import describe_classes, tabulate_runs
 from tools.revisions.verdicts import (
@@ -50,7 +51,7 @@ def conclude(
     words = {verdict.word for verdict in verdicts}
     overall = next((word for word in ORDER if word in words), NO_CHANGE)
     runs = {
-        word: ", ".join(f"`{verdict.run}`" for verdict in verdicts if verdict.word == word)
+        word: ", ".join(code(verdict.run) for verdict in verdicts if verdict.word == word)
         for word in (*ORDER, SAME, ADDED, REMOVED)
     }
     details = [f"{word}: {names}" for word, names in runs.items() if names]

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from ruamel.yaml import YAML
 
 from stages.runtime.errors import InputError
+from stages.schema.names import require_names
 from stages.scoring.predictions import read_predictions, read_probabilities
 from tools.engine.stages import Stages, read_lock
 from tools.revisions.significance import Answers
+from tools.store.objects import hash_bytes
 
 NOISE = "docs/noise/{run}.json"  # what `make noise` measured
 
@@ -59,6 +61,7 @@ def open_revision(name: str) -> Iterator[Revision]:
                 f"{title} has no {missing[0]}; choose a revision where `dvc repro` has run"
             )
         parameters = YAML(typ="safe", pure=True).load(files.read_text("params.yaml"))
+        require_names(parameters)
         stages = read_lock(files.read_text("dvc.lock"))
         yield Revision(title, commit, files, parameters, stages)
     finally:
@@ -143,14 +146,19 @@ def read_run_probabilities(revision: Revision, run: str, images: int) -> NDArray
     From the workspace, DVC's cache or its remote.
 
     Raises:
-        InputError: they are in none of these, or for another number of images.
+        InputError: they are in none of these, have other content than dvc.lock names, or are for
+            another number of images.
     """
     path = f"data/probabilities/{run}.npy"
+    known = [out for stage in revision.stages.values() for out in stage.get("outs", [])]
     try:
-        return read_probabilities(io.BytesIO(revision.files.read_bytes(path)), images)
+        content = revision.files.read_bytes(path)
+        if revision.commit and hash_bytes(content) not in {one["md5"] for one in known}:
+            raise InputError("it has other content than dvc.lock names")
+        return read_probabilities(io.BytesIO(content), images)
     except (FileNotFoundError, DvcException):
         raise InputError(
-            f"{revision.name}: {path} is not in DVC's cache; run `dvc fetch` to get it, or "
+            f"{revision.name}: {path} is not in DVC's cache; run `make pull` to get it, or "
             "`dvc repro` to recreate it"
         ) from None
     except InputError as error:

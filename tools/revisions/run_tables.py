@@ -2,7 +2,7 @@
 
 import statistics
 
-from tools.revisions.markdown import fold, tabulate_cells
+from tools.revisions.markdown import code, fold, tabulate_cells
 from tools.revisions.revision import Revision, read_noise, read_scores, recipe_of
 from tools.revisions.significance import LEVEL, Difference
 from tools.revisions.verdicts import ADDED, NOT_COMPARABLE, REMOVED, Verdict, judge_difference
@@ -21,13 +21,11 @@ def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) ->
                 )
             ]
             reason = f": {verdict.reason}" if verdict.reason else ""
-            rows.append(
-                [f"`{verdict.run}`", "accuracy", *scores, "", "", "", verdict.word + reason]
-            )
+            rows.append([code(verdict.run), "accuracy", *scores, "", "", "", verdict.word + reason])
         if verdict.metrics and verdict.reason:
             rows.append(
                 [
-                    f"`{verdict.run}`",
+                    code(verdict.run),
                     "probability metrics",
                     *[""] * 5,
                     f"{NOT_COMPARABLE}: {verdict.reason}",
@@ -36,7 +34,7 @@ def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) ->
         for metric, difference in verdict.metrics.items():
             rows.append(
                 [
-                    f"`{verdict.run}`",
+                    code(verdict.run),
                     metric,
                     *row_of(difference),
                     judge_difference(metric, difference),
@@ -71,7 +69,7 @@ def describe_noise(before: Revision, after: Revision, runs: list[str]) -> list[s
             if recipe_of(revision, run) == known["recipe"]
         ]
         lines.append(
-            f"Seed noise of `{run}`: {describe_spread(known['accuracy'])}, measured with "
+            f"Seed noise of {code(run)}: {describe_spread(known['accuracy'])}, measured with "
             f"{f'the recipe {recipes[0]} the change' if recipes else 'another recipe'}."
         )
     return lines
@@ -102,7 +100,7 @@ def row_of(difference: Difference) -> list[str]:
 def describe_classes(verdicts: list[Verdict]) -> str:
     """The classes on whose test images the accuracy changed significantly."""
     rows = [
-        [f"`{verdict.run}`", name, *row_of(difference)]
+        [code(verdict.run), code(name), *row_of(difference)]
         for verdict in verdicts
         for name, difference in verdict.classes.items()
         if difference.p < LEVEL

@@ -27,6 +27,11 @@ def hash_content(path: Path, advance: Callable[[int], object] = lambda _: None) 
     return digest.hexdigest()
 
 
+def hash_bytes(content: bytes) -> str:
+    """The MD5 of bytes."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
 def is_intact(path: Path, oid: str, advance: Callable[[int], object] = lambda _: None) -> bool:
     """Whether `path` is a file, not a link to one, with the content that the name `oid` promises.
 

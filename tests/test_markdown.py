@@ -1,0 +1,44 @@
+"""Text of others appears as itself in a report."""
+
+import html
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from tools.revisions.markdown import code, tabulate_cells
+
+HOSTILE = [
+    "b\n\n**Better** (all)",
+    "<img src=x>",
+    "@team",
+    "`",
+    "``a`b``",
+    "a|b",
+    "$x$",
+    "\r",
+    " a",
+]
+
+
+@given(st.text(max_size=30))
+@example("")
+def test_code_is_one_piece_of_code_with_all_of_the_text(text: str) -> None:
+    rendered = MarkdownIt().render(f"before {code(text)} after")
+    start, end = "<p>before <code>", "</code> after</p>\n"
+    assert rendered.startswith(start)
+    assert rendered.endswith(end)
+    shown = html.unescape(rendered.removeprefix(start).removesuffix(end))
+    assert "<" not in rendered.removeprefix(start).removesuffix(end)
+    expected = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    assert shown.strip(" ") == expected.strip(" ")
+
+
+def test_no_text_leaves_its_cell() -> None:
+    rows = [[code(text), "value"] for text in HOSTILE]
+    rendered = MarkdownIt().enable("table").render(tabulate_cells(rows, ["name", "b"]))
+    assert rendered.count("<tr>") == 1 + len(HOSTILE)
+    assert rendered.count("<code>") == len(HOSTILE)
+    assert rendered.count("<td>value</td>") == len(HOSTILE)
+    assert "<img" not in rendered
+    assert "<strong>" not in rendered
