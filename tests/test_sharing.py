@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, make_repro, read_lock, repro, run, without_times
+from conftest import BIN, ENVIRONMENT, make_repro, read_lock, repro, run, without_times
+
+from tools.store.objects import is_intact
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin:/sbin")
 SERVER = """
@@ -158,6 +160,25 @@ def test_after_make_push_not_even_what_is_not_committed_is_trained_again(
     drawn = {"profile@fashion_mnist-svc", "plot@fashion_mnist-svc", "compare"}
     assert {name for name, state in states.items() if state == "ran"} == drawn
     assert_the_same_bytes(tmp_path / "clone", project, but=TIMED)
+
+
+def test_two_clones_that_push_at_once_leave_a_remote_that_has_all(
+    project: Path, tmp_path: Path
+) -> None:
+    run("dvc", "remote", "add", "-d", "storage", tmp_path / "storage", cwd=project)
+    clones = [shutil.copytree(project, tmp_path / name) for name in ("one", "two")]
+    edit(clones[0])
+    make_repro(clones[0])
+    command: list[str | Path] = [BIN / "python", "-m", "tools.push"]
+    pushing = [subprocess.Popen(command, cwd=clone, env=ENVIRONMENT) for clone in clones]
+    assert [process.wait(timeout=60) for process in pushing] == [0, 0]
+    for clone in clones:
+        for path in (clone / "data/models").iterdir():
+            assert pushed(tmp_path / "storage", path)
+    objects = [path for path in (tmp_path / "storage/files/md5").rglob("*") if path.is_file()]
+    assert len(objects) > 30
+    for path in objects:
+        assert is_intact(path, path.parent.name + path.name)
 
 
 def edit(project: Path) -> None:

@@ -48,8 +48,9 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
     ("data.cifar10.classes", ["a", "a"], ["data.cifar10.classes", "twice"]),
     *(
         ("data.cifar10.classes", ["a", name], ["data.cifar10.classes.1", "printable characters"])
-        for name in ("", " b", "b\n**Better**", "b\r", "\x1b[2J", "\u202eb", "\ud800", "b" * 81)
+        for name in ("", " b", "b\n**Better**", "b\r", "\x1b[2J", "\u202eb", "b" * 81)
     ),
+    ("data.cifar10.classes", ["a", "\ud800"], ["not valid YAML"]),
     (
         "data.cifar10.pth",
         "x",
