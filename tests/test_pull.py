@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import make_repro, read_lock, replace, run
+from conftest import ROOT, make_repro, read_lock, replace, run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -178,6 +178,27 @@ def test_a_run_record_that_was_changed_is_not_used(clone: Path) -> None:
     assert f"{MODEL[0]} " in said
     assert not (clone / ".git/hooks/post-commit").exists()
     assert (clone / MODEL[1]).read_bytes() == (project / MODEL[1]).read_bytes()
+
+
+@pytest.mark.parametrize("url", ["ssh://127.0.0.1:1/storage", "s3://a-bucket/storage"])
+def test_a_remote_that_cannot_be_used_is_one_line(clone: Path, url: str) -> None:
+    run("dvc", "remote", "modify", "storage", "url", url, cwd=clone)
+    for tool in ("pull", "push"):
+        said = run("python", "-m", f"tools.{tool}", cwd=clone, status=2).stderr
+        assert said.startswith(f"{tool}: error: the remote storage ({url}) cannot be used: ")
+        assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command", ["pull", "push", "experiments", "verify_files", "review main", "repro"]
+)
+def test_where_there_is_no_repository_it_is_one_line(tmp_path: Path, command: str) -> None:
+    for name in ("tools", "stages", "pyproject.toml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    said = run("python", "-m", *f"tools.{command}".split(), cwd=tmp_path, status=2).stderr
+    assert said.startswith(f"{command.split()[0]}: error: ")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(

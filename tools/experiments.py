@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from dvc.repo import Repo
 from dvc.utils.flatten import flatten
 from tabulate import tabulate
 
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
+from tools.engine.plan import open_repository
 
 COLUMNS = {  # title: maximum width; with the gaps at most 120 characters
     "run": 30,
@@ -42,8 +42,12 @@ class Row(NamedTuple):
 def main(
     metric: Annotated[str, typer.Argument(help="any key of metrics/RUN.json")] = "accuracy",
 ) -> None:
-    """Prints a table of the runs that experiments changed, for each run the highest value first."""
-    with Repo() as repo:
+    """Prints a table of the runs that experiments changed, for each run the highest value first.
+
+    Raises:
+        InputError: there is no repository here, or DVC cannot read it.
+    """
+    with open_repository() as repo:
         (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]
     typer.echo(experiments_table(commit, metric))
 

@@ -4,30 +4,27 @@
 
 `dvc push --run-cache` sends the files of dvc.lock and the records of all runs, but not the files of
 those runs: neither models trained with other parameters nor outputs that are in git. In another
-clone, `dvc repro --pull` then finds the record, lacks a file and trains again. This tool sends the
+clone, `make repro PULL=1` then finds the record, lacks a file and trains again. This tool sends the
 files too.
 """
 
 import typer
-from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from stages.runtime.command import run
-from stages.runtime.errors import InputError
+from tools.engine.plan import open_repository
+from tools.store.remote import one_line_errors
 
 
 def main() -> None:
     """Sends the run cache and the files of all runs in it to the default remote."""
-    try:
-        with Repo() as repo:
-            for name in set_verify(repo):
-                typer.echo(f"`verify` is set for the remote {name}: commit .dvc/config")
-            repo.push()
-            records = repo.stage_cache.push(None)
-            files = repo.stage_cache.get_used_objs(records)
-            sent = [repo.cloud.push(hashes, odb=odb) for odb, hashes in files.items()]
-    except DvcException as error:
-        raise InputError(f"{error}") from error
+    with open_repository() as repo, one_line_errors(repo):
+        for name in set_verify(repo):
+            typer.echo(f"`verify` is set for the remote {name}: commit .dvc/config")
+        repo.push()
+        records = repo.stage_cache.push(None)
+        files = repo.stage_cache.get_used_objs(records)
+        sent = [repo.cloud.push(hashes, odb=odb) for odb, hashes in files.items()]
     typer.echo(f"{len(records)} runs, {sum(len(result.transferred) for result in sent)} files")
 
 

@@ -76,15 +76,17 @@ def find_commit(name: str, folder: Path | None = None) -> str:
     Raises:
         InputError: there is no such revision.
     """
-    with Repo(str(folder) if folder else None) as repo:
-        try:
+    try:
+        with Repo(str(folder) if folder else None) as repo:
             return resolve_rev(repo.scm, name)
-        except (RevError, SCMError):
-            raise InputError(
-                f"{name}: no such revision in this repository; choose a branch, tag, commit or "
-                "experiment (see `git branch -a` and `dvc exp list --all`; a branch that is only "
-                f"on the server is origin/{name})"
-            ) from None
+    except (RevError, SCMError):
+        raise InputError(
+            f"{name}: no such revision in this repository; choose a branch, tag, commit or "
+            "experiment (see `git branch -a` and `dvc exp list --all`; a branch that is only "
+            f"on the server is origin/{name})"
+        ) from None
+    except DvcException as error:
+        raise InputError(str(error)) from None
 
 
 def classes_of(revision: Revision, run: str) -> list[str]:

@@ -2,13 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dvc.exceptions import DvcException
 from dvc.fs.callbacks import TqdmCallback
 from dvc.repo import Repo
 from dvc_objects.fs import generic
@@ -92,7 +93,8 @@ def download(repo: Repo, wanted: Mapping[str, Wanted], folder: Path) -> list[str
     Raises:
         InputError: one is bigger than it may be, or the remote cannot be read.
     """
-    remote = repo.cloud.get_remote_odb(command="pull")
+    with one_line_errors(repo):
+        remote = repo.cloud.get_remote_odb(command="pull")
 
     def measure(oid: str) -> int | None:
         try:
@@ -101,7 +103,7 @@ def download(repo: Repo, wanted: Mapping[str, Wanted], folder: Path) -> list[str
             return None
         return int(found["size"]) if found["type"] == "file" else None
 
-    try:
+    with one_line_errors(repo):
         with ThreadPoolExecutor(THREADS) as pool:
             sizes = dict(zip(wanted, pool.map(measure, wanted), strict=True))
         found = [oid for oid, size in sizes.items() if size is not None]
@@ -116,6 +118,18 @@ def download(repo: Repo, wanted: Mapping[str, Wanted], folder: Path) -> list[str
             targets = [str(folder / oid) for oid in found]
             if found:
                 generic.copy(remote.fs, sources, repo.cache.local.fs, targets, callback=callback)
-    except (OSError, EOFError) as error:
-        raise InputError(f"the remote {remote.path} cannot be read: {error}") from None
     return found
+
+
+@contextmanager
+def one_line_errors(repo: Repo) -> Iterator[None]:
+    """Makes an InputError of whatever goes wrong with the remote: each kind has its own errors."""
+    try:
+        yield
+    except (InputError, DvcException):
+        raise
+    except Exception as error:
+        name = repo.config["core"].get("remote")
+        url = repo.config["remote"].get(name, {}).get("url")
+        said = str(error) or type(error).__name__
+        raise InputError(f"the remote {name} ({url}) cannot be used: {said}") from None

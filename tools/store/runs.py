@@ -16,11 +16,10 @@ from dvc.repo import Repo
 from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
 from dvc.stage.cache import StageCache, _get_cache_hash, _get_stage_hash
 
-from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
 from tools.store.bring import complete_outputs
 from tools.store.outputs import describe, require_no_links
-from tools.store.remote import has_remote
+from tools.store.remote import has_remote, one_line_errors
 
 RECORD_BYTES = 1_000_000  # at most
 LOADER = yaml.CSafeLoader
@@ -59,20 +58,17 @@ def get_key(record: dict[str, Any]) -> str:
 
 def fetch_records(repo: Repo, cache: CheckedStageCache, key: str) -> None:
     """Takes the records of a key from the default remote, if they are what their names say."""
-    remote = repo.cloud.get_remote_odb(command="pull", hash_name="md5-dos2unix")
-    folder = remote.fs.join(remote.path, "runs", key[:2], key)
-    try:
-        with suppress(FileNotFoundError):
-            for path in remote.fs.find(folder):
-                name = remote.fs.name(path)
-                if remote.fs.size(path) > RECORD_BYTES:
-                    continue
-                content = remote.fs.cat_file(path)
-                if is_record(content, key, name):
-                    with atomic_write(Path(cache._get_cache_path(key, name))) as partial:
-                        partial.write_bytes(content)
-    except OSError as error:
-        raise InputError(f"the remote {remote.path} cannot be read: {error}") from None
+    with one_line_errors(repo), suppress(FileNotFoundError):
+        remote = repo.cloud.get_remote_odb(command="pull", hash_name="md5-dos2unix")
+        folder = remote.fs.join(remote.path, "runs", key[:2], key)
+        for path in remote.fs.find(folder):
+            name = remote.fs.name(path)
+            if remote.fs.size(path) > RECORD_BYTES:
+                continue
+            content = remote.fs.cat_file(path)
+            if is_record(content, key, name):
+                with atomic_write(Path(cache._get_cache_path(key, name))) as partial:
+                    partial.write_bytes(content)
 
 
 def is_record(content: bytes, key: str, name: str) -> bool:
