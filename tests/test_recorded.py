@@ -243,8 +243,8 @@ def test_a_stage_ends_with_the_process_that_started_it(
 def test_kills_at_any_moment_lose_nothing(whole: Path, undisturbed: Path, tool: str) -> None:
     project = whole
     chance = random.Random(tool)
-    victims = ("group", "tool", "stage", "write") * 2
-    for number, victim in enumerate(victims):  # one moment in each eighth of a call
+    victims = ("group", "tool", "stage", "write") * 5
+    for number, victim in enumerate(victims):  # one moment in each twentieth of a call
         set_trees(project, 60 + number)
         process = start(tool, project)
         if victim == "write":

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
 from dvc.utils.flatten import flatten
 from tabulate import tabulate
 
 from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from tools.engine.plan import open_repository
 
 COLUMNS = {  # title: maximum width; with the gaps at most 120 characters
     "run": 30,
@@ -47,8 +48,11 @@ def main(
     Raises:
         InputError: there is no repository here, or DVC cannot read it.
     """
-    with open_repository() as repo:
-        (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]
+    try:
+        with Repo() as repo:
+            (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]
+    except DvcException as error:
+        raise InputError(str(error)) from None
     typer.echo(experiments_table(commit, metric))
 
 

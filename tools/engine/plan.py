@@ -35,7 +35,10 @@ class Stage:
 
 @contextmanager
 def open_repository() -> Iterator[Repo]:
-    """DVC's repository in the current folder; its errors are InputErrors."""
+    """DVC's repository in the current folder; its errors are InputErrors.
+
+    Only for the workspace: what it remembers of params.yaml would be taken for a revision's, too.
+    """
     logging.getLogger("dvc").setLevel(logging.WARNING)  # one line per stage is enough
     remember_parameters()
     try:
