@@ -19,6 +19,7 @@ TARGETS = {
 }
 
 
+@pytest.mark.slow  # most of these import DVC
 @pytest.mark.parametrize("target", TARGETS)
 def test_no_variable_is_run_as_a_command(tmp_path: Path, target: str) -> None:
     for name in ("Makefile", "requirements.lock"):
