@@ -83,6 +83,15 @@ def test_a_copy_in_the_workspace_mends_the_cache_and_the_other_way_round(linked:
     assert verify(linked).endswith(": 0 changed, 0 damaged in DVC's cache\n")
 
 
+def test_what_no_stage_of_the_pipeline_uses_is_left_alone(linked: Path) -> None:
+    assert "data/full/cifar10" in (linked / "data/dvc.lock").read_text()
+    other = linked / "data/full/cifar10/a.txt"
+    other.parent.mkdir(parents=True)
+    other.write_text("mine")
+    assert verify(linked).endswith(": 0 changed, 0 damaged in DVC's cache\n")
+    assert other.read_text() == "mine"
+
+
 def test_a_damaged_object_is_not_taken_from_the_cache(linked: Path) -> None:
     good = (linked / NAME).read_bytes()
     flip(linked / NAME)

@@ -22,13 +22,14 @@ def main(
     """
     from dvc.repo import lock_repo  # 0.3 s
 
-    from tools.engine.plan import open_repository
+    from tools.engine.plan import open_repository, read_stages
     from tools.repro import run_pipeline
     from tools.store.outputs import read_outputs
     from tools.store.verify import find_changed, find_damaged, mend
 
     with open_repository() as repo, lock_repo(repo):
-        outputs = read_outputs(repo)
+        stages = read_stages(repo)  # not those that only fetch what nobody uses
+        outputs = [one for one in read_outputs(repo) if one.stage in stages]
         changed = find_changed(repo, outputs)
         for one in changed:
             typer.echo(f"{one.path}: its content is not what dvc.lock names")
@@ -43,8 +44,8 @@ def main(
             raise typer.Exit(1 if changed or damaged else 0)
         again = mend(repo, outputs, changed) if changed or damaged else []
     if again:
-        stages = ", ".join(dict.fromkeys(one.stage for one in again))
-        typer.echo(f"made again: what {stages} wrote")
+        names = ", ".join(dict.fromkeys(one.stage for one in again))
+        typer.echo(f"made again: what {names} wrote")
         if not run_pipeline(None):
             raise typer.Exit(1)
 

@@ -1,15 +1,10 @@
 """Runs each stage when those that it depends on are done, several in parallel."""
 
-import os
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from dvc.exceptions import DvcException
@@ -26,6 +21,7 @@ from tools.engine.order import measure_urgency, next_stage, read_seconds
 from tools.engine.plan import Stage, is_redefined
 from tools.engine.processes import LOGS, SECONDS, has_ended, last_lines, log_of
 from tools.engine.record import is_changed, read_inputs, record, restore, write_locks
+from tools.engine.signals import call_on_signals
 
 RETRY = 0.5  # seconds, while another DVC process uses the files of a stage
 RAN, FROM_CACHE, UP_TO_DATE = "ran", "from the cache", "up to date"
@@ -67,7 +63,7 @@ class Schedule:
         urgency = measure_urgency(self.stages, self.seconds)
         waiting = sorted(self.stages, key=lambda name: -urgency[name])
         self.bar = tqdm(total=len(waiting), unit="stage", leave=False, disable=None)
-        with self.bar, self.signals() as signal_arrived:
+        with self.bar, call_on_signals(self.interrupt) as signal_arrived:
             try:
                 while (waiting or self.running) and not self.interrupted:
                     for name in [n for n, one in self.running.items() if has_ended(one.process)]:
@@ -83,28 +79,11 @@ class Schedule:
         with atomic_write(SECONDS) as path:
             write_json(path, self.seconds)
 
-    @contextmanager
-    def signals(self) -> Iterator[int]:
-        """Lets SIGINT and SIGTERM only note the interruption: no line of this class is cut off.
-
-        Yields a file descriptor that can be read once one has arrived.
-        """
-        arrived, send = os.pipe()
-
-        def note(_signal: int, _frame: FrameType | None) -> None:
-            if self.interrupted:  # the second one ends it at once
-                raise KeyboardInterrupt
-            self.interrupted = True
-            os.write(send, b"!")
-
-        before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield arrived
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            os.close(arrived)
-            os.close(send)
+    def interrupt(self) -> None:
+        """Begins no more stages, and stops those that run; the second call ends it at once."""
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
 
     def begin_ready(self, waiting: list[str]) -> set[str]:
         """Begins stages while some are ready and jobs are free; returns those put off as busy."""
