@@ -7,12 +7,13 @@ draws benchmarks/results/growth.png from full.json in the same folder.
 
 from pathlib import Path
 
+from stages.runtime.command import run
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator, StrMethodFormatter
 
 from stages.figures.comparison.tradeoff import spread
 from stages.figures.style import BLUE, ORANGE, new_figure, save
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import read_json
 

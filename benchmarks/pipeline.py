@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
+from stages.runtime.command import run
+
 import typer
 
 from benchmarks.clone import clone
@@ -26,7 +28,6 @@ from benchmarks.plain import RUNS
 from benchmarks.sizes import measure_growth
 from benchmarks.training import time_bare, time_plain, write_rows
 from stages.profile import name_processor
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json
 from stages.runtime.parameters import read_parameters

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stages.runtime.command import run
+
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -12,7 +14,6 @@ from threadpoolctl import threadpool_limits
 from stages.datasets.arrays import SPLITS, Split, read_split
 from stages.datasets.duplicates import find_exact, find_near
 from stages.figures.pairs import draw_pairs
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json, write_json
 from stages.runtime.parameters import read_parameter

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from stages.runtime.command import run
+
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
 from stages.runtime.parameters import read_parameters
@@ -25,4 +26,4 @@ def main(params: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main, "schema")
+    run(main)

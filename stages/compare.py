@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from stages.runtime.command import run
+
 from stages.figures.comparison import Datasets
 from stages.figures.comparison.accuracy import draw_accuracies
 from stages.figures.comparison.page import write_page
 from stages.figures.comparison.tradeoff import draw_tradeoff
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json
 

@@ -3,12 +3,13 @@
 import math
 from pathlib import Path
 
+from stages.runtime.command import run
+
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.datasets.arrays import read_split
 from stages.model_file.classifier import classify, open_classifier, read_metadata
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
@@ -22,17 +23,17 @@ def main(model: Path, test: Path, metrics: Path, predictions: Path, probabilitie
     """Writes `metrics` (JSON), `predictions` (CSV of actual and predicted class names), and
     `probabilities` (float32, (n, classes), or (n, 0) if the model has none).
     """
-    session = open_classifier(model, read_parameter("threads"))
+    classifier = open_classifier(model, read_parameter("threads"))
     images, labels = read_split(test)
-    expected = session.get_inputs()[0].shape[1:]
-    if list(images.shape[1:]) != expected:
+    expected = classifier.input_shape
+    if images.shape[1:] != expected:
         raise InputError(
-            f"{test}: an image has shape {list(images.shape[1:])}, but {model} takes {expected}; "
+            f"{test}: an image has shape {images.shape[1:]}, but {model} takes {expected}; "
             "run `dvc repro` to train it on these images"
         )
-    predicted, probability = classify(session, images)
+    predicted, probability = classify(classifier, images)
     scores = score(labels, predicted, probability)
-    classes = read_metadata(session)["classes"]
+    classes = read_metadata(classifier).classes
 
     with (
         atomic_write(metrics) as metrics_file,

@@ -9,8 +9,9 @@ import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
-from stages.datasets.published import DOWNLOADS, PUBLISHED, Arrays
 from stages.runtime.command import run
+
+from stages.datasets.published import DOWNLOADS, PUBLISHED, Arrays
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
 from stages.sources import idx
@@ -29,7 +30,6 @@ def fetch(dataset: str, out: Path, sources: dict[str, Callable[[], Arrays]]) -> 
     Raises:
         InputError: no source provided them.
     """
-    failures: list[str] = []
     placed = set(DOWNLOADS.glob("*"))
     for name, read in sources.items():
         print(f"{dataset}: from {name}", flush=True)
@@ -38,13 +38,12 @@ def fetch(dataset: str, out: Path, sources: dict[str, Callable[[], Arrays]]) -> 
             return
         except InputError as error:
             print(f"{dataset}: {error}", flush=True)
-            failures.append(f"({len(failures) + 1}) {name}: {error}")
         finally:  # used or refused, a download is no longer needed; a partial one can be resumed
             for path in set(DOWNLOADS.glob("*")) - placed - set(DOWNLOADS.glob("*.partial")):
                 path.unlink()
     raise InputError(
-        f"{dataset}: no source provided it. Tried: {'; '.join(failures)}. To provide it by hand, "
-        f"put {' and '.join(PUBLISHED[dataset].files)} into {DOWNLOADS}/ and run this again"
+        f"{dataset}: no source provided it, see above; to provide it by hand, put "
+        f"{', '.join(PUBLISHED[dataset].files)} into {DOWNLOADS}/ and run this again"
     )
 
 

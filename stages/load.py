@@ -4,11 +4,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from stages.runtime.command import run
+
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.datasets.arrays import Split, write_split
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
@@ -71,8 +72,10 @@ def check(name: str, split: tuple[Any, Any], classes: list[str]) -> Split:
     images, labels = split
     if len(images) != len(labels):
         raise InputError(f"{name}: {len(images)} images but {len(labels)} labels")
-    if not len(images):
+    if not images.size:
         raise InputError(f"{name}: no images")
+    if images.shape[-1] not in (1, 3):
+        raise InputError(f"{name}: {images.shape[-1]} channels; expected 1, gray, or 3, RGB")
     bad = np.flatnonzero((labels < 0) | (labels >= len(classes)))
     if len(bad):
         raise InputError(

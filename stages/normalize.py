@@ -4,11 +4,12 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from stages.runtime.command import run
+
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.datasets.arrays import SPLITS, read_split, write_split
-from stages.runtime.command import run
 from stages.runtime.files import atomic_write, read_json, write_json
 from stages.runtime.parameters import read_parameter
 

@@ -4,15 +4,17 @@ import csv
 from importlib import import_module
 from pathlib import Path
 
+from stages.runtime.command import run
+
 import onnx
 
 from stages.datasets.arrays import read_split
 from stages.figures.run import Run
 from stages.figures.style import save
 from stages.model_file.classifier import open_classifier, read_metadata
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
-from stages.runtime.files import atomic_write
+from stages.runtime.files import REMEDY, atomic_write, read_bytes, read_text
+from stages.runtime.inputs import reading
 from stages.runtime.parameters import read_parameter
 from stages.scoring.predictions import read_predictions, read_probabilities
 
@@ -49,15 +51,8 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
     """
     metadata = read_metadata(open_classifier(model, threads=1))
     images, _ = read_split(test)
-    with predictions.open(encoding="utf-8", newline="") as lines:
-        try:
-            labels, predicted = read_predictions(lines, metadata["classes"])
-        except InputError as error:
-            raise InputError(f"{predictions}: {error}") from None
-    try:
-        probability = read_probabilities(probabilities, len(images))
-    except InputError as error:
-        raise InputError(f"{probabilities}: {error}; run `dvc repro` to recreate it") from None
+    labels, predicted = read_predictions(predictions, read_text(predictions), metadata.classes)
+    probability = read_probabilities(probabilities, read_bytes(probabilities), len(images))
     if len(images) != len(labels):
         raise InputError(
             f"{predictions}: {len(labels)} predictions, but {test} has {len(images)} images; run "
@@ -65,14 +60,14 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
         )
     return Run(
         model.stem,
-        metadata["classes"],
+        metadata.classes,
         images,
         labels,
         predicted,
         probability,
         read_curve(curve),
         onnx.load(model),
-        metadata["normalization"],
+        metadata.normalization,
         read_parameter("plot.examples"),
         read_parameter("plot.mistakes"),
         read_parameter("seed"),
@@ -81,9 +76,10 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
 
 def read_curve(path: Path) -> dict[str, list[float]]:
     """The columns of a learning curve."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+    text = read_text(path)
+    with reading(path, "learning curve", REMEDY):
+        rows = list(csv.DictReader(text.splitlines()))
+        return {name: [float(row[name]) for row in rows] for name in rows[0]}
 
 
 if __name__ == "__main__":

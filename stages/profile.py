@@ -5,13 +5,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from stages.runtime.command import run
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
-from stages.model_file.classifier import open_classifier, read_metadata
-from stages.runtime.command import run
+from stages.model_file.classifier import Classifier, classify, open_classifier, read_metadata
 from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
 
@@ -21,10 +22,10 @@ THREADS = 1  # as for a request on a busy server, and the same for every model
 
 def main(model: Path, out: Path) -> None:
     """Writes the costs and data set of `model`, and this processor's name, to `out` (JSON)."""
-    session = open_classifier(model, THREADS)
-    costs = measure(session, **read_parameter("profile")) | describe(model)
+    classifier = open_classifier(model, THREADS)
+    costs = measure(classifier, **read_parameter("profile")) | describe(model)
     with atomic_write(out) as path:
-        origin = {"dataset": read_metadata(session)["dataset"], "processor": name_processor()}
+        origin = {"dataset": read_metadata(classifier).dataset, "processor": name_processor()}
         write_json(path, origin | costs)
     print(f"{model.stem}: {costs['latency_median_ms']:.3f} ms per image")
 
@@ -41,18 +42,18 @@ def name_processor() -> str:
 
 
 def measure(
-    session: InferenceSession, warm_up: int, repeats: int, batch: int, batches: int
+    classifier: Classifier, warm_up: int, repeats: int, batch: int, batches: int
 ) -> dict[str, float]:
     """Latency of one image and throughput of a batch, wall time, on images of random pixels.
 
     `repeats` calls with one image are timed after `warm_up` untimed ones, then `batches` calls with
     `batch` images after one. In milliseconds, and in images per second for the median batch.
     """
-    shape = session.get_inputs()[0].shape[1:]
     random = np.random.default_rng(0)
-    images = random.random((batch, *shape), dtype=np.float32)
-    single = time_calls(session, images[:1], warm_up, repeats)
-    many = time_calls(session, images, 1, batches)
+    images = random.random((batch, *classifier.input_shape), dtype=np.float32)
+    classify(classifier, images[:1])  # fails if the model does not answer as one of this project
+    single = time_calls(classifier.session, images[:1], warm_up, repeats)
+    many = time_calls(classifier.session, images, 1, batches)
     return {
         "latency_median_ms": round(float(np.median(single)) * 1e3, 4),
         "latency_p95_ms": round(float(np.percentile(single, 95)) * 1e3, 4),

@@ -4,10 +4,11 @@ import functools
 from pathlib import Path
 from typing import Any
 
+from stages.runtime.command import run
+
 from numpy.typing import NDArray
 
 from stages.datasets.arrays import SPLITS, read_split, write_split
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json, write_json
 

@@ -9,17 +9,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from stages.runtime.command import run
+
 import numpy as np
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession
 
 from stages.datasets.arrays import read_split
-from stages.model_file.classifier import classify, open_classifier
+from stages.model_file.classifier import Classifier, classify, open_classifier
 from stages.model_file.export import check_agreement, to_contract
-from stages.runtime.command import require_pins, run
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json
 from stages.runtime.parameters import read_parameter
+from stages.runtime.pins import require_pins
 
 COMPARED = 500  # images on which the file is compared with the fitted model
 
@@ -55,14 +56,14 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
                 **settings["params"],
             )
             content = to_contract(converting.convert(model, train[0].shape[1:]), metadata)
-            session = open_classifier(content, threads)
+            classifier = open_classifier(content, threads)
             images = (validation if len(validation[1]) else train)[0][:COMPARED]
-            check_agreement(predicting.predict(model, images), classify(session, images))
+            check_agreement(predicting.predict(model, images), classify(classifier, images))
         except InputError as error:
             raise InputError(f"models.{name}: {error}") from None
         model_file.write_bytes(content)
         if curve is None:
-            curve = [describe_end(session, *validation)]
+            curve = [describe_end(classifier, *validation)]
         write_curve(curve_file, curve)
     print(f"{name}: {len(content) / 1e6:.2f} MB")
 
@@ -90,7 +91,7 @@ def quiet_imports() -> Iterator[None]:
 
 
 def describe_end(
-    session: InferenceSession, images: NDArray[np.float32], labels: NDArray[np.uint8]
+    classifier: Classifier, images: NDArray[np.float32], labels: NDArray[np.uint8]
 ) -> dict[str, float]:
     """The learning curve of a model without epochs: one row, for the end of the fit.
 
@@ -98,7 +99,7 @@ def describe_end(
     """
     row: dict[str, float] = {"epoch": 0}
     if len(labels):
-        row["val_accuracy"] = float((classify(session, images)[0] == labels).mean())
+        row["val_accuracy"] = float((classify(classifier, images)[0] == labels).mean())
     return row
 
 

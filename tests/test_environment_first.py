@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     [
         ["-m", "stages.check", "params.yaml", "checked.txt"],
         ["-m", "tools.results", "--help"],
-        ["-c", "import random, numpy, yaml, stages.schema.names"],
+        ["-c", "import random, numpy, yaml, tools.engine.names"],
     ],
 )
 def test_a_file_named_like_a_module_does_not_run(folder: Path, arguments: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import tarfile
 import threading
 import time
@@ -141,28 +142,37 @@ def test_wrong_bytes_are_never_used(tmp_path: Path) -> None:
 
 
 def test_wrong_bytes_of_a_server_are_never_used(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     url = f"http://127.0.0.1:{server.server_port}"
-    with pytest.raises(InputError, match=r"train-images-idx3-ubyte has SHA-256 .* not used"):
+    with pytest.raises(InputError, match=r"no source provided it, see above; .* train-images-idx3"):
         fetch.fetch(
             "fashion_mnist", Path("out"), {"server": lambda: published.fashion_mnist_upstream(url)}
         )
+    said = capsys.readouterr().out
+    assert re.search("train-images-idx3-ubyte has SHA-256 .*; it is not used", said)
     assert len(server.requests) == 4
     assert list(published.DOWNLOADS.iterdir()) == []
     assert not Path("out").exists()
 
 
-def test_the_next_source_is_tried_and_all_are_named(tmp_path: Path) -> None:
+def test_the_next_source_is_tried_and_all_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def unreachable() -> published.Arrays:
         raise InputError("cannot be reached")
 
     with pytest.raises(InputError) as error:
         fetch.fetch("cifar10", tmp_path / "out", {"one": unreachable, "two": toy_arrays})
-    message = str(error.value)
-    assert "(1) one: cannot be reached; (2) two: train-images-idx4-ubyte has SHA-256" in message
-    assert "put cifar-10-binary.tar.gz into data/downloads/ and run this again" in message
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["cifar10: from one", "cifar10: cannot be reached", "cifar10: from two"]
+    assert lines[3].startswith("cifar10: train-images-idx4-ubyte has SHA-256")
+    said = "put cifar-10-binary.tar.gz into data/downloads/ and run this again"
+    assert str(error.value).endswith(said)
     assert not (tmp_path / "out").exists()
 
 
@@ -182,7 +192,7 @@ def test_the_published_archive_of_cifar10_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(arrays["t10k-labels-idx1-ubyte"], labels)
     assert arrays["train-images-idx4-ubyte"].shape == (5 * len(images), 32, 32, 3)
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(b"not an archive")
-    with pytest.raises(InputError, match="not the archive of CIFAR-10"):
+    with pytest.raises(InputError, match="not a valid archive of CIFAR-10"):
         published.cifar10_upstream(folder=tmp_path)
 
 

@@ -111,7 +111,7 @@ def test_a_value_of_a_map_by_hand(trained: Path, name: str) -> None:
     path = trained / f"data/models/{name}.onnx"
     dataset = RUNS[name]["dataset"]
     image = np.load(trained / f"data/raw/{dataset}/test/images.npy")[7:8]
-    taken = normalize(image, read_metadata(open_classifier(path, 1))["normalization"])
+    taken = normalize(image, read_metadata(open_classifier(path, 1)).normalization)
     model = onnx.load(path)
     convolution = find_convolution(model)
     assert convolution is not None

@@ -73,28 +73,28 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "SVG": (text("a.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>"), NO_PICTURE),
     "truncated PNG": (
         cut(save(NOISE), 0.5),
-        f"not a usable picture (image file is truncated); {REMEDY}",
+        f"not a valid picture (image file is truncated); {REMEDY}",
     ),
-    "truncated JPEG": (cut(save(NOISE, "a.jpg"), 0.6), "not a usable picture (image file is trunc"),
-    "truncated GIF": (cut(save(NOISE, "a.gif"), 0.7), "not a usable picture (image file is trunc"),
-    "truncated BMP": (cut(save(NOISE, "a.bmp"), 0.7), "not a usable picture (image file is trunc"),
-    "truncated TIFF": (cut(save(NOISE, "a.tif"), 0.7), "not a usable picture ("),
+    "truncated JPEG": (cut(save(NOISE, "a.jpg"), 0.6), "not a valid picture (image file is trunc"),
+    "truncated GIF": (cut(save(NOISE, "a.gif"), 0.7), "not a valid picture (image file is trunc"),
+    "truncated BMP": (cut(save(NOISE, "a.bmp"), 0.7), "not a valid picture (image file is trunc"),
+    "truncated TIFF": (cut(save(NOISE, "a.tif"), 0.7), "not a valid picture ("),
     "TIFF cut short": (cut(save(NOISE, "a.tif"), 0.001), NO_PICTURE),
     "NaN": (
         save(NAN, "a.tif"),
-        f"not a usable picture (pixels from nan to nan; {USABLE}); {REMEDY}",
+        f"not a valid picture (pixels from nan to nan; {USABLE}); {REMEDY}",
     ),
     "negative": (
         save(-1 - LIGHT.astype(np.float32), "a.tif"),
-        f"not a usable picture (pixels from -256 to -1; {USABLE}); {REMEDY}",
+        f"not a valid picture (pixels from -256 to -1; {USABLE}); {REMEDY}",
     ),
     "beyond white": (
         save(LIGHT.astype(np.int32) * 1000, "a.tif"),
-        "not a usable picture (pixels from 0 to 255000; usable: 0 to 255 or 65535)",
+        "not a valid picture (pixels from 0 to 255000; usable: 0 to 255 or 65535)",
     ),
     "bomb": (save_bomb, "too large (Image size (100000000 pixels) exceeds limit of 89478485"),
-    "missing": (lambda folder: folder / "a.png", "No such file or directory; check its name"),
-    "dangling link": (link_to("nothing.png"), "No such file or directory; check its name"),
+    "missing": (lambda folder: folder / "a.png", "missing; name a picture or a folder"),
+    "dangling link": (link_to("nothing.png"), "missing; name a picture or a folder"),
     "link to itself": (link_to("link.png"), "Too many levels of symbolic links; check"),
     "long name": (lambda folder: folder / ("a" * 300), "File name too long; check its name"),
     "below a file": (lambda folder: text("a", "")(folder) / "b.png", "Not a directory; check"),
@@ -213,10 +213,10 @@ def test_statistics_of_the_training_images_come_from_the_model(
     path = edit_metadata(
         trained / MODEL, tmp_path / "m.onnx", normalization=statistics, classes=classes
     )
-    session = predict.open_model(path)
-    (result,) = predict.predict(session, [save(LIGHT)(tmp_path)], invert=None)
+    classifier = predict.open_model(path)
+    (result,) = predict.predict(classifier, [save(LIGHT)(tmp_path)], invert=None)
     pixels = (LIGHT.reshape(1, 784).astype(np.float32) / 255 - np.float32(0.3)) / np.float32(0.2)
-    expected = session.run(["probability"], {"images": pixels})[0][0]
+    expected = classifier.session.run(["probability"], {"images": pixels})[0][0]
     best = [int(c) for c in np.argsort(expected)[:-4:-1]]
     assert [one["class"] for one in result["top"]] == [classes[c] for c in best]
     assert [one["probability"] for one in result["top"]] == [float(expected[c]) for c in best]
@@ -225,14 +225,20 @@ def test_statistics_of_the_training_images_come_from_the_model(
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"classes": None}, "not a model of this pipeline: the model's metadata lack classes"),
-        ({"layout": "square"}, "not a model of this pipeline: layout 'square' is unknown"),
-        ({"image_shape": [28, 28]}, "not a model of this pipeline: not enough values"),
-        (
-            {"image_shape": [32, 32, 3]},
-            "gives images of [32, 32, 3], layout flat, but its input is [784",
-        ),
-        ({"image_shape": [14, 28, 2]}, "gives images of [14, 28, 2], layout flat"),
+        ({"classes": None}, "not a valid ONNX model (KeyError 'classes')"),
+        ({"dataset": None}, "not a valid model of this pipeline (dataset: Field required)"),
+        ({"classes": ["\x1b[2J"] * 10}, "(classes.0: Value error, a class name is 1 to 80 printa"),
+        ({"classes": ["a"] * 9 + ["\ud800"]}, "not a valid"),
+        ({"layout": "square"}, "gives layout square, but its input is (784,)"),
+        ({"layout": "image"}, "gives layout image, but its input is (784,)"),
+        ({"image_shape": [28, 28]}, "(image_shape.2: Field required)"),
+        ({"image_shape": [32, 32, 3]}, "(normalization: expected mean and deviation of 3"),
+        ({"image_shape": [14, 28, 1]}, "gives images of (14, 28, 1), but its input is (784,)"),
+        ({"image_shape": [14, 28, 2]}, "(image_shape.2: Input should be 1 or 3)"),
+        ({"image_shape": [10**9, 10**9, 1]}, "(image_shape.0: Input should be less than or equal"),
+        ({"normalization": {"mean": [0.0], "deviation": [0.0]}}, "a deviation is not above 0"),
+        ({"normalization": {"mean": [float("nan")], "deviation": [1.0]}}, "finite number"),
+        ({"normalization": [[0], [1]]}, "(normalization: "),
     ],
 )
 def test_metadata_that_are_not_of_this_pipeline(
@@ -295,7 +301,7 @@ def test_make_predict_prints_text(project: Path, tmp_path: Path) -> None:
             "data/models",
             "data/models: no such model file; choose one of data/models/cifar10-cnn",
         ),
-        ("params.yaml", "params.yaml: not an ONNX model"),
+        ("params.yaml", "params.yaml: not a valid ONNX model"),
     ],
 )
 def test_a_wrong_model(trained: Path, model: str, message: str) -> None:

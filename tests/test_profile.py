@@ -7,9 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from skl2onnx import to_onnx
 from sklearn.ensemble import RandomForestClassifier
 
+from stages.model_file.classifier import Classifier
 from stages.profile import describe, measure
 
 FIELDS = {
@@ -58,12 +60,14 @@ def test_nodes_are_counted_as_scikit_learn_counts_them(tmp_path: Path) -> None:
 def test_the_units_are_milliseconds_and_images_a_second() -> None:
     calls = []
 
-    def answer(_: None, feed: dict[str, Any]) -> None:
+    def answer(_: None, feed: dict[str, Any], *options: Any) -> list[NDArray[np.int64]]:
         calls.append(feed["images"].shape)
         time.sleep(0.004)
+        return [np.zeros(len(feed["images"]), dtype=np.int64)]
 
     session: Any = SimpleNamespace(get_inputs=lambda: [SimpleNamespace(shape=["n", 5])], run=answer)
-    found = measure(session, warm_up=3, repeats=6, batch=8, batches=2)
-    assert calls == [(1, 5)] * 9 + [(8, 5)] * 3
+    classifier = Classifier("a model", session, classes=2)
+    found = measure(classifier, warm_up=3, repeats=6, batch=8, batches=2)
+    assert calls == [(1, 5)] * (1 + 9) + [(8, 5)] * 3  # the first one is checked
     assert 4 <= found["latency_median_ms"] < 400
     assert 8 / 0.4 < found["throughput_images_per_s"] <= 8 / 0.004

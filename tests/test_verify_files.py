@@ -107,11 +107,14 @@ def test_a_damaged_model_is_not_evaluated_nor_used(linked: Path) -> None:
     run("python", "-m", "tools.repro", cwd=linked, status=1)
     log = run("python", "-m", "tools.repro", cwd=linked, status=1).stdout
     assert f"{NAME} has other content than when it was recorded; run `make verify-files`" in log
+    said = run("dvc", "repro", f"evaluate@{Path(NAME).stem}", cwd=linked, status=255).stderr
+    assert f"evaluate: error: {NAME}: not the one that dvc.lock names" in said
     said = run("python", "-m", "tools.predict", NAME, "data/toy", cwd=linked, status=2).stderr
-    assert f"{NAME}: not the model that dvc.lock names" in said
+    assert f"{NAME}: not the one that dvc.lock names" in said
 
 
 def test_a_lock_that_is_damaged_is_one_line(linked: Path) -> None:
     replace(linked / "dvc.lock", "schema: '2.0'", "schema: '2.0'\n  a: [")
     said = run("python", "-m", "tools.predict", NAME, "data/toy", cwd=linked, status=2).stderr
-    assert said == "predict: error: dvc.lock is damaged; run `make repro`, which restores it\n"
+    assert said.startswith("predict: error: dvc.lock: not a valid lock file of DVC (")
+    assert said.endswith("; run `make repro`, which restores it\n")

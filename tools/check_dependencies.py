@@ -15,10 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stages.runtime.command import run
+
 import typer
 import yaml
 
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 
 PIPELINES = (Path("dvc.yaml"), Path("data/dvc.yaml"))

@@ -6,12 +6,13 @@
 import re
 from pathlib import Path
 
+from stages.runtime.command import run
+
 import typer
 
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from tools.engine.programs import attempt
-from tools.engine.stages import read_lock
+from tools.engine.stages import read_lock_file
 
 
 def main() -> None:
@@ -56,7 +57,7 @@ def absent_files(stages: list[str]) -> list[str]:
 
     `dvc repro --allow-missing` does not report them: it takes them for data not yet pulled.
     """
-    lock = read_lock(Path("dvc.lock").read_text(encoding="utf-8"))
+    lock = read_lock_file()
     known = [lock[name] for name in stages if name in lock]  # data/dvc.yaml has its own lock
     paths = {entry["path"] for stage in known for entry in stage["deps"] + stage["outs"]}
     absent = sorted(path for path in paths if not Path(path).exists())

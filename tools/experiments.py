@@ -10,13 +10,14 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+from stages.runtime.command import run
+
 import typer
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.utils.flatten import flatten
 from tabulate import tabulate
 
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 
 COLUMNS = {  # title: maximum width; with the gaps at most 120 characters

@@ -9,12 +9,13 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from stages.runtime.command import run
+
 import dvc.api
 import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.sources import sheet
 from tools.engine.programs import find_program

@@ -8,12 +8,13 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
+from stages.runtime.command import run
+
 import numpy as np
 import typer
 from scipy.stats import ttest_rel
 from tabulate import tabulate
 
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
 from tools.engine.programs import show_file

@@ -4,24 +4,23 @@
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
+
+from stages.runtime.command import run
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession
 
-from stages.model_file.classifier import classify, open_classifier, read_metadata
+from stages.model_file.classifier import Classifier, classify, open_classifier, read_metadata
 from stages.normalize import normalize
-from stages.reshape import reshape
-from stages.runtime.command import run
+from stages.reshape import LAYOUTS, reshape
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import read_parameter
-from tools.engine.stages import read_lock
+from stages.runtime.text import show
+from stages.runtime.unchanged import require_recorded
 from tools.prediction.fit_picture import read_picture
-from tools.store.objects import hash_content
 
 TOP = 3
 MODELS = Path("data/models")
@@ -49,8 +48,8 @@ def main(
     The first is the class that the model predicts. A picture that cannot be used gives one line of
     error; the others are still classified, and the exit code is 1.
     """
-    session = open_model(model)
-    results = predict(session, images, invert)
+    classifier = open_model(model)
+    results = predict(classifier, images, invert)
     if as_json:
         typer.echo(json.dumps(results, indent=2))
     else:
@@ -60,7 +59,7 @@ def main(
         raise typer.Exit(1)
 
 
-def open_model(model: Path) -> InferenceSession:
+def open_model(model: Path) -> Classifier:
     """Opens a model of this pipeline.
 
     Raises:
@@ -70,37 +69,23 @@ def open_model(model: Path) -> InferenceSession:
         known = ", ".join(map(str, sorted(MODELS.glob("*.onnx"))))
         remedy = f"choose one of {known}" if known else "run `make repro` to train models"
         raise InputError(f"{model}: no such model file; {remedy}")
-    require_locked(model)
-    session = open_classifier(model, read_parameter("threads"))
-    try:
-        metadata = read_metadata(session)
-        shape = reshape(np.empty((1, *metadata["image_shape"])), metadata["layout"]).shape[1:]
-    except (InputError, ValueError, TypeError) as error:
-        raise InputError(f"{model}: not a model of this pipeline: {error}") from None
-    if list(shape) != session.get_inputs()[0].shape[1:] or metadata["image_shape"][2] not in (1, 3):
+    require_recorded(model)
+    classifier = open_classifier(model, read_parameter("threads"))
+    metadata = read_metadata(classifier)
+    image = np.empty((1, *metadata.image_shape))
+    if (
+        metadata.layout not in LAYOUTS
+        or reshape(image, metadata.layout).shape[1:] != classifier.input_shape
+    ):
         raise InputError(
-            f"{model}: its metadata gives images of {metadata['image_shape']}, layout "
-            f"{metadata['layout']}, but its input is {session.get_inputs()[0].shape[1:]}; "
-            "train it again"
+            f"{model}: its metadata gives layout {metadata.layout}, but its input is "
+            f"{classifier.input_shape}; train it again"
         )
-    return session
-
-
-def require_locked(model: Path) -> None:
-    """Raises InputError if dvc.lock names this file, but with other content."""
-    lock = Path("dvc.lock")
-    stages = read_lock(lock.read_text(encoding="utf-8")) if lock.exists() else {}
-    locked = {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
-    oid = locked.get(os.path.relpath(model).replace(os.sep, "/"))
-    if oid is not None and hash_content(model) != oid:
-        raise InputError(
-            f"{model}: not the model that dvc.lock names; if it was trained after that was "
-            "written, run `make repro`, else `make verify-files`"
-        )
+    return classifier
 
 
 def predict(
-    session: InferenceSession, images: list[Path], invert: bool | None
+    classifier: Classifier, images: list[Path], invert: bool | None
 ) -> list[dict[str, Any]]:
     """The model's predictions for each picture, in order; folders are read in order of names.
 
@@ -108,31 +93,31 @@ def predict(
     `done`, what was done to the picture; or `image` with `error`. All are classified together, as
     in `evaluate`, so that the same images in the same order give the same bits.
     """
-    metadata = read_metadata(session)
+    metadata = read_metadata(classifier)
     results: list[dict[str, Any]] = []
     arrays = []
     for path in images:
         try:
             files = list_folder(path) if path.is_dir() else [path]
         except (InputError, OSError) as error:
-            results.append({"image": show(path), "error": explain(path, error)})
+            results.append({"image": name_of(path), "error": explain(path, error)})
             continue
         for file in files:
             try:
-                pixels, done = read_picture(file, metadata["image_shape"], invert)
-            except (InputError, OSError) as error:
-                results.append({"image": show(file), "error": explain(file, error)})
+                pixels, done = read_picture(file, metadata.image_shape, invert)
+            except InputError as error:
+                results.append({"image": name_of(file), "error": str(error)})
             else:
                 arrays.append(pixels)
-                results.append({"image": show(file), "top": [], "done": done})
+                results.append({"image": name_of(file), "top": [], "done": done})
     if not arrays:
         return results
-    laid_out = reshape(normalize(np.stack(arrays), metadata["normalization"]), metadata["layout"])
-    labels, probabilities = classify(session, laid_out)
+    laid_out = reshape(normalize(np.stack(arrays), metadata.normalization), metadata.layout)
+    labels, probabilities = classify(classifier, laid_out)
     classified = (result for result in results if "top" in result)
     for index, result in enumerate(classified):
         of_classes = None if probabilities is None else probabilities[index]
-        result["top"] = list_top(metadata["classes"], int(labels[index]), of_classes)
+        result["top"] = list_top(metadata.classes, int(labels[index]), of_classes)
     return results
 
 
@@ -172,12 +157,12 @@ def explain(path: Path, error: Exception) -> str:
     """One line that says what is wrong with a file."""
     if isinstance(error, OSError):
         return f"{show(path)}: {error.strerror or error}; check its name and permissions"
-    return " ".join(show(error).split())
+    return str(error)
 
 
-def show(name: object) -> str:
+def name_of(path: Path) -> str:
     """The name of a file, with \\x.. for bytes that are not UTF-8."""
-    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def describe(result: dict[str, Any]) -> str:
@@ -190,7 +175,7 @@ def describe(result: dict[str, Any]) -> str:
         + ("no probability" if one["probability"] is None else f"{one['probability']:.4f}")
         for one in result["top"]
     ]
-    return "\n".join([f"{result['image']}: {'; '.join(result['done'])}", *lines])
+    return "\n".join([f"{show(result['image'])}: {'; '.join(result['done'])}", *lines])
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from stages.runtime.command import run
+
+import typer
 
 INCOMPLETE = 1  # exit status: all that could be had is there, but not all is
 

@@ -8,10 +8,11 @@ clone, `make repro PULL=1` then finds the record, lacks a file and trains again.
 files too.
 """
 
+from stages.runtime.command import run
+
 import typer
 from dvc.repo import Repo
 
-from stages.runtime.command import run
 from tools.engine.plan import open_repository
 from tools.store.remote import one_line_errors
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
+from stages.runtime.command import run
+
 import typer
 
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import locked
 from tools.engine.processes import SECONDS, count_cores, preload

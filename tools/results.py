@@ -6,15 +6,16 @@
 import json
 from pathlib import Path
 
+from stages.runtime.command import run
+
 import typer
 from tabulate import tabulate
 
-from stages.runtime.command import run
 from stages.runtime.files import read_json
 from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
 from tools.engine.programs import show_file
-from tools.engine.stages import Stages, find_timed, kind_of, read_lock
+from tools.engine.stages import Stages, find_timed, kind_of, read_lock, read_lock_file
 from tools.revisions.lock_changes import Reasons, explain
 
 
@@ -23,7 +24,7 @@ def print_results() -> None:
     typer.echo(f"\n{results_table(Path('metrics'))}\n")
     committed = show_file(Path.cwd(), "HEAD", "dvc.lock")
     if committed is not None:
-        now = read_lock(Path("dvc.lock").read_text(encoding="utf-8"))
+        now = read_lock_file()
         timed = find_timed(Path("dvc.yaml").read_text(encoding="utf-8"))
         typer.echo(compare_locks(read_lock(committed), now, timed, read_processors()))
 

@@ -6,10 +6,11 @@
 from pathlib import Path
 from typing import Annotated
 
+from stages.runtime.command import run
+
 import typer
 from dvc.repo import Repo
 
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
 from stages.scoring.metrics import METRICS

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from stages.runtime.command import run
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.runtime.command import run
 from stages.runtime.files import atomic_write
 from stages.sources import idx
 from stages.sources.sheet import IMAGES_PER_ROW

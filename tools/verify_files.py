@@ -8,9 +8,9 @@ program flips, with the time as before, is not noticed.
 
 from typing import Annotated
 
-import typer
-
 from stages.runtime.command import run
+
+import typer
 
 
 def main(

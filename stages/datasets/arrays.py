@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
+from stages.runtime.inputs import SPLIT, reading, require_file
 
+LARGEST = 5 * SPLIT  # bytes of a file: a pixel is one byte, then a float32
 SPLITS = ("train", "validation", "test")
 
 BLOCK = 1000  # images in memory at a time
@@ -55,8 +57,8 @@ def read_split(folder: Path) -> Split:
     Raises:
         InputError: a file is missing or damaged, the counts differ, or a pixel is not finite.
     """
-    images = _read(folder / "images.npy", mmap_mode="r")
-    labels = _read(folder / "labels.npy", mmap_mode=None)
+    images = _read(folder / "images.npy", ("uint8", "float32"))
+    labels = np.array(_read(folder / "labels.npy", ("uint8",)))
     if labels.ndim != 1 or len(images) != len(labels):
         raise InputError(
             f"{folder}: {len(images)} images but labels of shape {labels.shape}; "
@@ -74,12 +76,12 @@ def read_split(folder: Path) -> Split:
     return images, labels
 
 
-def _read(path: Path, mmap_mode: Any) -> NDArray[Any]:
-    try:
-        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing; run `dvc repro` to recreate it") from None
-    except (ValueError, EOFError) as error:
-        raise InputError(
-            f"{path}: not a valid array file ({error}); run `dvc repro` to recreate it"
-        ) from None
+def _read(path: Path, dtypes: tuple[str, ...]) -> NDArray[Any]:
+    """The array of a file, memory-mapped and read-only."""
+    remedy = "run `dvc repro` to recreate it"
+    require_file(path, LARGEST, remedy)
+    with reading(path, "array file", remedy):
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        if str(array.dtype) not in dtypes:
+            raise ValueError(f"{array.dtype}, expected {' or '.join(dtypes)}")
+        return array

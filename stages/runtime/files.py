@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from stages.runtime.inputs import MB, reading, require_file
+
+LARGEST = 1_000 * MB  # bytes of a file that is read as a whole
+REMEDY = "run `make repro` to recreate it"
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
@@ -89,5 +94,33 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """The content of a JSON file that a stage wrote.
+
+    Raises:
+        InputError: it is missing or not one.
+    """
+    text = read_text(path)
+    with reading(path, "JSON file", REMEDY):
+        return json.loads(text)
+
+
+def read_text(path: Path) -> str:
+    """The content of a text file that a stage wrote, its line ends as they are.
+
+    Raises:
+        InputError: it is missing or not one.
+    """
+    content = read_bytes(path)
+    with reading(path, "text file", REMEDY):
+        return content.decode()
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file that a stage wrote.
+
+    Raises:
+        InputError: it is missing or not one.
+    """
+    require_file(path, LARGEST, REMEDY)
+    with reading(path, "file", REMEDY):
+        return path.read_bytes()

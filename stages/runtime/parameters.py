@@ -7,11 +7,13 @@ from typing import Any
 
 from packaging.requirements import Requirement
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from stages.runtime.errors import InputError
+from stages.runtime.inputs import MB, reading, require_file, require_small
 
 PARAMETERS, PINS = Path("params.yaml"), Path("pyproject.toml")
+LARGEST = MB  # bytes of a file of parameters
+MOST_VALUES = 100_000  # in it, each alias replaced by what it stands for
 MISSING = object()
 # What this process has read, by file and name; the name of a whole file is empty.
 _values_read: dict[tuple[Path, str], Any] = {}
@@ -58,13 +60,19 @@ def name_change(name: str, before: Any, now: Any) -> str:
 
 def _find(name: str, path: Path) -> Any:
     """The value of a parameter, or `MISSING`."""
-    try:
+    kind, remedy = path.suffix[1:].upper(), "correct it, or take it from git"
+    require_file(path, LARGEST, remedy)
+    with reading(path, f"{kind} file", remedy):
         text = path.read_text(encoding="utf-8")
-        value = tomllib.loads(text) if path.suffix == ".toml" else YAML(typ="safe").load(text)
-    except (YAMLError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid {path.suffix[1:].upper()}: {error}") from None
+        value = tomllib.loads(text) if kind == "TOML" else parse(text)
     for key in name.split(".") if name else ():
         if not isinstance(value, dict) or key not in value:
             return MISSING
         value = value[key]
     return value
+
+
+def parse(text: str, most: int = MOST_VALUES) -> Any:
+    """The content of a YAML file; an error of ruamel.yaml, or a ValueError, if it is not valid."""
+    require_small(YAML(typ="safe").parse(text), most)
+    return YAML(typ="safe").load(text)

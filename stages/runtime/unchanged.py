@@ -1,7 +1,7 @@
-"""What a stage has read must be unchanged when it ends.
+"""What a stage reads must be what is recorded of it, when it begins and when it ends.
 
 DVC hashes what a stage declares after its command has ended, and would record an edit as what made
-the outputs.
+the outputs. It hashes a file again only if its size or time has changed.
 """
 
 import hashlib
@@ -16,8 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from stages.runtime.errors import InputError
-from stages.runtime.parameters import PARAMETERS, PINS, find_changed_parameter
+from stages.runtime.inputs import reading
+from stages.runtime.parameters import PARAMETERS, PINS, find_changed_parameter, parse
 
+LOCK = Path("dvc.lock")
+LOCK_VALUES = 1_000_000  # at most; this pipeline's has 6,000
+HASHED = "INPUTS_HASHED"  # `make repro` sets this variable: it has hashed what the stage reads
 SMALL = 1_000_000  # bytes; larger files are compared by size and time alone
 
 State = tuple[int, int, bytes]  # of a file: its bytes, its time in ns, and its hash if it is small
@@ -30,7 +34,7 @@ def watch_files() -> dict[str, State]:
     for those of code, which imports list. What it removes or renames itself no longer counts.
     """
     root, environment = os.getcwd() + os.sep, sys.prefix + os.sep
-    apart = {os.path.abspath(path) for path in (PARAMETERS, PINS)}  # compared by their values
+    apart = {os.path.abspath(path) for path in (PARAMETERS, PINS, LOCK)}  # only by values
     files: dict[str, State] = {}
     code = os.path.join(root, "stages", "")
     written = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -121,6 +125,26 @@ def read_state(path: str) -> State | None:
     except OSError:
         return None
     return (found.st_size, found.st_mtime_ns, digest)
+
+
+def require_recorded(path: Path) -> None:
+    """Hashes a file that dvc.lock names as an output, whatever its size and time are.
+
+    Raises:
+        InputError: it has other content than that.
+    """
+    if not LOCK.exists():
+        return
+    with reading(LOCK, "lock file of DVC", "run `make repro`, which restores it"):
+        stages = parse(LOCK.read_text(encoding="utf-8"), LOCK_VALUES)["stages"].values()
+        outs = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
+    recorded = outs.get(Path(os.path.relpath(path)).as_posix())
+    with path.open("rb") as file:
+        if recorded not in (None, hashlib.file_digest(file, "md5").hexdigest()):
+            raise InputError(
+                f"{path}: not the one that dvc.lock names; if it was made after that was written, "
+                "run `make repro`, else `make verify-files`"
+            )
 
 
 def require_unchanged(files: dict[str, State]) -> None:

@@ -4,30 +4,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, create_model
 
-from stages.schema.names import NAME
+from stages.runtime.text import NAME, require_shown
 from stages.schema.source import read_keys
 from stages.schema.validation import Strict
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
-Loss = Annotated[float, Field(ge=0)] | None
-LONGEST = 80  # characters of a class name, which a picture has to have room for
-
-
-def require_shown(name: str) -> str:
-    """`name`, if pictures, tables and reports can show it as itself, on one line.
-
-    Raises:
-        ValueError: they cannot.
-    """
-    if not name.isprintable() or name != name.strip() or not 1 <= len(name) <= LONGEST:
-        raise ValueError(
-            f"a class name is 1 to {LONGEST} printable characters on one line, without a space at "
-            "either end"
-        )
-    return name
-
-
 ClassName = Annotated[str, AfterValidator(require_shown)]
+Loss = Annotated[float, Field(ge=0)] | None
 
 
 class Dataset(Strict):

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import create_model
 
-from stages.runtime.command import require_pins
 from stages.runtime.errors import InputError
+from stages.runtime.pins import require_pins
 from stages.schema.parameters import Run
 from stages.schema.source import path_of, read_fields, read_imports, read_keys
 from stages.schema.validation import Strict, validate

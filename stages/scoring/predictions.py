@@ -1,15 +1,16 @@
 """A model's predictions for a split, on disk: class names as CSV, probabilities as an array."""
 
 import csv
-from collections.abc import Iterable
+import io
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
+from stages.runtime.inputs import reading
 
+REMEDY = "run `dvc repro` to recreate it"
 HEADER = ["actual", "predicted"]
 
 
@@ -24,22 +25,26 @@ def write_predictions(
 
 
 def read_predictions(
-    lines: Iterable[str], classes: list[str]
+    name: object, text: str, classes: list[str]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Labels and predicted labels, both (n,), from the lines of a CSV file.
+    """Labels and predicted labels, both (n,), from the text of a CSV file called `name`.
 
     Raises:
-        InputError: a class name is not in `classes`.
+        InputError: it is not such a file, or a class name is not in `classes`.
     """
-    index = {name: label for label, name in enumerate(classes)}
-    try:
-        pairs = [[index[row[key]] for key in HEADER] for row in csv.DictReader(lines)]
-    except KeyError as name:
-        raise InputError(
-            f"unknown class {name}; expected {', '.join(classes)}; run `dvc repro` to update it"
-        ) from None
-    labels, predicted = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    return labels, predicted
+    index = {known: label for label, known in enumerate(classes)}
+    with reading(f"{name}", "file of predictions", REMEDY):
+        pairs = [
+            [index.get(row[key]) for key in HEADER]
+            for row in csv.DictReader(io.StringIO(text, newline=""))
+        ]
+        if unknown := next((pair for pair in pairs if None in pair), None):
+            raise InputError(
+                f"{name}: unknown class in row {pairs.index(unknown) + 1}; expected "
+                f"{', '.join(classes)}; run `dvc repro` to update it"
+            )
+        labels, predicted = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+        return labels, predicted
 
 
 def write_probabilities(path: Path, probabilities: NDArray[np.float32] | None, images: int) -> None:
@@ -49,16 +54,14 @@ def write_probabilities(path: Path, probabilities: NDArray[np.float32] | None, i
         np.save(file, array, allow_pickle=False)
 
 
-def read_probabilities(file: BinaryIO | Path, images: int) -> NDArray[np.float32] | None:
-    """Probabilities, (n, classes), or None if the model has none.
+def read_probabilities(name: object, content: bytes, images: int) -> NDArray[np.float32] | None:
+    """Probabilities, (n, classes), or None if the model has none, from the content of a file.
 
     Raises:
         InputError: it is not a valid array file, or does not have `images` rows.
     """
-    try:
-        array: NDArray[np.float32] = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise InputError(f"not a valid array file ({error})") from None
-    if len(array) != images:
-        raise InputError(f"probabilities for {len(array)} images, expected {images}")
-    return array if array.size else None
+    with reading(f"{name}", "file of probabilities", REMEDY):
+        array: NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
+        if array.dtype != np.float32 or array.ndim != 2 or len(array) != images:
+            raise ValueError(f"{array.dtype}, {array.shape}; expected {images} rows of float32")
+        return array if array.size else None

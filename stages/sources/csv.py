@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
+from stages.runtime.inputs import SPLIT, reading, require_file
 
 MARKER = "train_images.csv"
+LARGEST = 5 * SPLIT  # bytes of a file: a pixel is written as `255,` or shorter
+REMEDY = "correct it"
 ROWS = 5000  # at a time if pixels are written as 7.0: float64 takes eight times the memory
 
 
@@ -41,15 +44,17 @@ def read(
 def read_pixels(path: Path) -> NDArray[np.uint8]:
     """The numbers of a file, uint8 (rows, columns)."""
     require_content(path)
-    try:
-        # Straight to uint8: several times as fast as through float64, in less memory than the file.
-        return np.loadtxt(path, dtype=np.uint8, delimiter=",", ndmin=2, comments=None)
-    except ValueError:
-        pass  # a pixel may be written as 7.0
-    try:
-        return read_whole_floats(path)
-    except ValueError:
-        raise InputError(f"{path}: {find_mistake(path)}") from None
+    with reading(path, "CSV file", REMEDY):
+        try:
+            # Straight to uint8: several times as fast as through float64, in less memory than the
+            # file.
+            return np.loadtxt(path, dtype=np.uint8, delimiter=",", ndmin=2, comments=None)
+        except ValueError:
+            pass  # a pixel may be written as 7.0
+        try:
+            return read_whole_floats(path)
+        except ValueError:
+            raise InputError(f"{path}: {find_mistake(path)}") from None
 
 
 def read_whole_floats(path: Path) -> NDArray[np.uint8]:
@@ -90,7 +95,9 @@ def read_labels(path: Path, classes: int) -> NDArray[np.int64]:
     """The labels of a file, int64 (n,): whole numbers below `classes`, possibly written as 7.0."""
     require_content(path)
     labels = []
-    for line_number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    with reading(path, "CSV file", REMEDY):
+        lines = path.read_text(encoding="utf-8").splitlines()
+    for line_number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         if not is_whole(line, classes):
@@ -112,9 +119,8 @@ def is_whole(text: str, below: int) -> bool:
 
 
 def require_content(path: Path) -> None:
-    """Refuses a file that is missing or empty."""
-    if not path.is_file():
-        raise InputError(f"{path}: missing; a data set of this format needs it")
+    """Refuses a file that is missing, too large or empty."""
+    require_file(path, LARGEST, "a data set of this format needs it")
     with path.open(encoding="utf-8", errors="replace") as lines:
         if not any(line.strip() for line in lines):
             raise InputError(f"{path}: empty")

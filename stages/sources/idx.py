@@ -1,13 +1,16 @@
 """IDX, the format of MNIST and its successors: a header of big-endian numbers, then the bytes."""
 
 import gzip
+import math
 import struct
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
+from stages.runtime.inputs import MB, SPLIT, reading, require_file
 
 MARKER = "train-images-idx?-ubyte*"
 PREFIXES = {"train": "train", "test": "t10k"}
@@ -24,9 +27,12 @@ def read(
     Raises:
         InputError: a file is missing, not in this format, or not of the length in its header.
     """
-    images = read_array(find(folder, f"{PREFIXES[split]}-images-idx?-ubyte*"))
-    labels = read_array(find(folder, f"{PREFIXES[split]}-labels-idx1-ubyte*"))
-    return images.reshape(*images.shape[:3], -1), labels.astype(np.int64)
+    path = find(folder, f"{PREFIXES[split]}-images-idx?-ubyte*")
+    images = read_array(path, axes=(3, 4))
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    labels = read_array(find(folder, f"{PREFIXES[split]}-labels-idx1-ubyte*"), axes=(1,))
+    return images, labels.astype(np.int64)
 
 
 def find(folder: Path, pattern: str) -> Path:
@@ -38,27 +44,42 @@ def find(folder: Path, pattern: str) -> Path:
     return found[0]
 
 
-def read_array(path: Path) -> NDArray[np.uint8]:
-    """The array of one file."""
-    content: NDArray[np.uint8]
-    if path.suffix == ".gz":
-        try:
-            content = np.frombuffer(gzip.decompress(path.read_bytes()), dtype=np.uint8)
-        except (OSError, EOFError) as error:
-            raise InputError(f"{path}: not a valid gzip file ({error}); replace it") from None
-    else:
-        content = np.memmap(path, dtype=np.uint8, mode="r")
-    zeros, kind, axes = struct.unpack(">HBB", content[:4].tobytes().ljust(4, b"\xff"))
-    start = 4 + 4 * axes
-    if zeros or kind != UINT8 or len(content) < start:
-        raise InputError(f"{path}: not an IDX file of bytes; replace it")
-    shape = struct.unpack(f">{axes}I", content[4:start].tobytes())
-    if len(content) - start != np.prod(shape):
-        raise InputError(
-            f"{path}: {len(content) - start} bytes after the header, which says "
-            f"{' x '.join(map(str, shape))}; replace it"
-        )
-    return content[start:].reshape(shape)
+def read_array(path: Path, axes: tuple[int, ...] = (1, 3, 4)) -> NDArray[np.uint8]:
+    """The array of one file, with one of these numbers of axes."""
+    remedy = "replace it"
+    require_file(path, SPLIT, remedy)
+    with reading(path, "IDX file", remedy), open_file(path) as file:
+        start = file.read(4)
+        if len(start) < 4 or start[:3] != bytes((0, 0, UINT8)) or start[3] not in axes:
+            raise InputError(
+                f"{path}: not an IDX file of bytes with {' or '.join(map(str, axes))} axes; "
+                f"{remedy}"
+            )
+        shape = struct.unpack(f">{start[3]}I", file.read(4 * start[3]))
+        size, after = math.prod(shape), file.tell()
+        if size > SPLIT:
+            raise InputError(f"{path}: {size / MB:,.0f} MB; at most {SPLIT / MB:,.0f} MB are read")
+        content: NDArray[np.uint8]
+        if path.suffix == ".gz":
+            content = np.frombuffer(file.read(size + 1), dtype=np.uint8)
+        else:
+            content = np.memmap(path, dtype=np.uint8, mode="r")[after:]
+        if len(content) != size:
+            found = (
+                f"more than {size}"
+                if path.suffix == ".gz" and len(content) > size
+                else len(content)
+            )
+            raise InputError(
+                f"{path}: {found} bytes after the header, which says "
+                f"{' x '.join(map(str, shape))}; {remedy}"
+            )
+        return content.reshape(shape)
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """A file to read, decompressed if its name ends in `.gz`."""
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
 def write_array(path: Path, array: NDArray[np.uint8]) -> None:

@@ -1,14 +1,19 @@
 """Picture files in `train/` and `test/`, in one subfolder per class, named after the class."""
 
+import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from stages.runtime.errors import InputError
+from stages.runtime.inputs import MB, SPLIT, reading, require_file
 
 MARKER = "train/*/"
+LARGEST = 500 * MB  # bytes of a picture file
+REMEDY = "replace or remove it"
 
 
 def read(
@@ -31,31 +36,43 @@ def read(
     if not files:
         raise InputError(f"{folder / split}: no pictures; expected one folder of them per class")
 
-    gray = all(read_mode(path) in ("1", "L") for path, _ in files)
-    images = [read_picture(path, "L" if gray else "RGB") for path, _ in files]
-    for (path, _), image in zip(files, images, strict=True):
-        if image.shape != images[0].shape:
-            found, first = (f"{shape[1]}x{shape[0]}" for shape in (image.shape, images[0].shape))
+    kinds = [read_kind(path) for path, _ in files]
+    first = kinds[0]
+    for (path, _), kind in zip(files, kinds, strict=True):
+        if kind.size != first.size:
+            found, expected = (f"{size[0]}x{size[1]}" for size in (kind.size, first.size))
             raise InputError(
-                f"{path}: {found} pixels, but {files[0][0]} has {first}; make all the same size"
+                f"{path}: {found} pixels, but {files[0][0]} has {expected}; make all the same size"
             )
-    return np.stack(images), np.array([label for _, label in files], dtype=np.int64)
+    mode = "L" if all(kind.mode in ("1", "L") for kind in kinds) else "RGB"
+    width, height = first.size
+    shape = (len(files), height, width, len(mode))
+    if (size := math.prod(shape)) > SPLIT:
+        raise InputError(
+            f"{folder / split}: {size / MB:,.0f} MB of pixels; at most {SPLIT / MB:,.0f} MB are "
+            "read"
+        )
+    images = np.empty(shape, dtype=np.uint8)
+    for index, (path, _) in enumerate(files):
+        images[index] = read_picture(path, mode).reshape(shape[1:])
+    return images, np.array([label for _, label in files], dtype=np.int64)
 
 
-def read_mode(path: Path) -> str:
-    """Pillow's name for the pixel format of a picture."""
-    try:
-        with Image.open(path) as picture:
-            return picture.mode
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path}: not a picture ({error}); replace or remove it") from None
+class Kind(NamedTuple):
+    """Pillow's name for the pixel format of a picture, and its size: width, height."""
+
+    mode: str
+    size: tuple[int, int]
+
+
+def read_kind(path: Path) -> Kind:
+    """What a picture says of its pixels; they are not read."""
+    require_file(path, LARGEST, REMEDY)
+    with reading(path, "picture", REMEDY), Image.open(path) as picture:
+        return Kind(picture.mode, picture.size)
 
 
 def read_picture(path: Path, mode: str) -> NDArray[np.uint8]:
-    """The pixels of a picture, uint8 (h, w, c)."""
-    try:
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert(mode))
-    except (OSError, SyntaxError) as error:
-        raise InputError(f"{path}: not a valid picture ({error}); replace or remove it") from None
-    return pixels.reshape(*pixels.shape[:2], -1)
+    """The pixels of a picture, uint8 (h, w) or (h, w, 3)."""
+    with reading(path, "picture", REMEDY), Image.open(path) as picture:
+        return np.asarray(picture.convert(mode))

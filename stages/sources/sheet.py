@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from stages.runtime.errors import InputError
+from stages.runtime.inputs import MB, SPLIT, reading, require_file
 
 IMAGES_PER_ROW = 100
+LABELS = 100 * MB  # bytes of the text file
 MARKER = "train_images.png"
 
 
@@ -20,31 +22,11 @@ def read(
     Raises:
         InputError: a file is missing, truncated or in another format, or the sizes do not fit.
     """
-    labels = _read_labels(folder / f"{split}_labels.txt")
+    labels = read_labels(folder / f"{split}_labels.txt")
     path = folder / f"{split}_images.png"
-    try:
-        Image.MAX_IMAGE_PIXELS = None  # Pillow's guard against untrusted files; these are trusted
-        with Image.open(path, formats=["PNG"]) as picture:
-            if picture.mode not in ("L", "RGB"):
-                raise InputError(
-                    f"{path}: pixels of mode {picture.mode}; re-save it as 8-bit gray or RGB"
-                )
-            sheet = np.asarray(picture)
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing next to its labels; restore it") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InputError(f"{path}: not a valid PNG file ({error}); restore it") from None
-
-    sheet = sheet.reshape(*sheet.shape[:2], -1)  # a gray sheet has no channel axis
+    sheet = read_sheet(path, len(labels))
     height, width, channels = sheet.shape
-    side = width // IMAGES_PER_ROW
-    rows = -(-len(labels) // IMAGES_PER_ROW)
-    if (height, width) != (rows * side, IMAGES_PER_ROW * side) or not side:
-        raise InputError(
-            f"{path}: {width}x{height} pixels do not fit {len(labels)} labels in "
-            f"{path.with_name(f'{split}_labels.txt').name}: expected {IMAGES_PER_ROW} "
-            f"images per row, {rows} rows"
-        )
+    side, rows = width // IMAGES_PER_ROW, height * IMAGES_PER_ROW // width
     tiles = sheet.reshape(rows, side, IMAGES_PER_ROW, side, channels).swapaxes(1, 2)
     images = tiles.reshape(-1, side, side, channels)
     if images[len(labels) :].any():
@@ -52,12 +34,41 @@ def read(
     return images[: len(labels)], labels
 
 
-def _read_labels(path: Path) -> NDArray[np.int64]:
-    labels = []
+def read_sheet(path: Path, labels: int) -> NDArray[np.uint8]:
+    """The pixels of a sheet, uint8 (h, w, c), with as many rows as this many labels need."""
+    remedy = "restore it"
+    require_file(path, SPLIT, remedy)
+    guard = Image.MAX_IMAGE_PIXELS  # Pillow's, for one picture; this one's size is checked below
     try:
+        Image.MAX_IMAGE_PIXELS = None
+        with reading(path, "PNG file", remedy), Image.open(path, formats=["PNG"]) as picture:
+            if picture.mode not in ("L", "RGB"):
+                raise InputError(
+                    f"{path}: pixels of mode {picture.mode}; re-save it as 8-bit gray or RGB"
+                )
+            side = picture.width // IMAGES_PER_ROW
+            rows = -(-labels // IMAGES_PER_ROW)
+            if picture.size != (IMAGES_PER_ROW * side, rows * side) or not side or not rows:
+                raise InputError(
+                    f"{path}: {picture.width}x{picture.height} pixels do not fit {labels} labels "
+                    f"next to it: expected {IMAGES_PER_ROW} images per row, {rows} rows"
+                )
+            if (size := picture.width * picture.height * len(picture.getbands())) > SPLIT:
+                raise InputError(
+                    f"{path}: {size / MB:,.0f} MB of pixels; at most {SPLIT / MB:,.0f} MB are read"
+                )
+            return np.asarray(picture).reshape(picture.height, picture.width, -1)
+    finally:
+        Image.MAX_IMAGE_PIXELS = guard
+
+
+def read_labels(path: Path) -> NDArray[np.int64]:
+    """The labels of a file, int64 (n,), one per line."""
+    remedy = "restore it"
+    require_file(path, LABELS, remedy)
+    with reading(path, "file of labels", remedy):
         lines = path.read_text(encoding="ascii", errors="replace").rstrip().splitlines()
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing next to its images; restore it") from None
+    labels = []
     for line_number, line in enumerate(lines, start=1):
         if not (line.strip().isdecimal() and len(line) < 10):
             raise InputError(

@@ -9,15 +9,20 @@ text.
 import json
 import os
 import sys
+from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 MARKER = "<!-- what a change did to every run -->"  # identifies the comment; invisible to readers
 AUTHOR = "github-actions[bot]"
 LONGEST = 65_536  # characters, GitHub's limit for a comment
 PER_PAGE = 100
+PAGES = 100
+LARGEST = 50_000_000  # bytes of an answer; a page of the longest comments has 26 million
+SAID = 200  # bytes of GitHub's reason that are shown
 TIMEOUT = 30  # seconds
 
 
@@ -36,8 +41,8 @@ def main(path: str) -> str:
     body = {"body": fit(Path(path).read_text(encoding="utf-8"), read_variable("RUN_URL"))}
     known = find_comment(thread)
     if known is None:
-        return str(ask("POST", thread, body)["html_url"])
-    return str(ask("PATCH", f"{repository}/issues/comments/{known}", body)["html_url"])
+        return read_address(ask("POST", thread, body))
+    return read_address(ask("PATCH", f"{repository}/issues/comments/{known}", body))
 
 
 def fit(report: str, run_url: str) -> str:
@@ -52,14 +57,32 @@ def fit(report: str, run_url: str) -> str:
 
 def find_comment(thread: str) -> int | None:
     """The number of the earlier comment, on any page of the thread; None if there is none."""
-    page = 1
-    while comments := ask("GET", f"{thread}?per_page={PER_PAGE}&page={page}"):
-        for comment in comments:
-            author = (comment["user"] or {}).get("login")  # null: the account was deleted
-            if author == AUTHOR and (comment["body"] or "").startswith(MARKER):
-                return int(comment["id"])
-        page += 1
-    return None
+    for page in range(1, PAGES + 1):
+        url = f"{thread}?per_page={PER_PAGE}&page={page}"
+        comments = ask("GET", url)
+        try:
+            for comment in comments:
+                author = (comment["user"] or {}).get("login")  # null: the account was deleted
+                if author == AUTHOR and (comment["body"] or "").startswith(MARKER):
+                    return int(comment["id"])
+        except (TypeError, KeyError, AttributeError, ValueError):
+            raise unexpected(url, comments) from None
+        if not comments:
+            return None
+    raise CommentError(f"{thread}: none of the first {PAGES * PER_PAGE} comments is the report's")
+
+
+def read_address(comment: Any) -> str:
+    """The address of a comment that was written."""
+    try:
+        return str(comment["html_url"])
+    except (TypeError, KeyError):
+        raise unexpected("the answer", comment) from None
+
+
+def unexpected(url: str, answer: object) -> CommentError:
+    """The error for an answer of another form than GitHub documents."""
+    return CommentError(f"{url}: not what GitHub's API answers: {answer!r:.100}; run the job again")
 
 
 def ask(method: str, url: str, body: dict[str, str] | None = None) -> Any:
@@ -75,18 +98,25 @@ def ask(method: str, url: str, body: dict[str, str] | None = None) -> Any:
     request.add_unredirected_header("Authorization", f"Bearer {read_variable('GITHUB_TOKEN')}")
     try:
         with urlopen(request, timeout=TIMEOUT) as response:
-            return json.load(response)
+            content = response.read(LARGEST + 1)
     except HTTPError as error:
-        with error:
-            said = error.read().decode(errors="replace")
+        said = ""
+        with error, suppress(OSError, HTTPException):
+            said = error.read(SAID).decode(errors="replace")
         remedy = "run the job again"
         if error.code in (401, 403, 404):
             remedy = "give the job `permissions: pull-requests: write`; no fork's token has that"
         raise CommentError(
             f"{method} {url}: {error.code} {error.reason}: {said}; {remedy}"
         ) from None
-    except (URLError, TimeoutError, ConnectionError, json.JSONDecodeError) as error:
-        raise CommentError(f"{method} {url}: {error}; run the job again") from None
+    except (OSError, HTTPException) as error:
+        raise CommentError(f"{method} {url}: {error!s:.100}; run the job again") from None
+    if len(content) > LARGEST:
+        raise CommentError(f"{method} {url}: an answer of more than {LARGEST} bytes")
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise unexpected(f"{method} {url}", content) from None
 
 
 def read_variable(name: str) -> str:

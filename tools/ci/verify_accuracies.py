@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from stages.runtime.command import run
+
 import typer
 
-from stages.runtime.command import run
 from stages.runtime.errors import InputError
 from stages.runtime.files import read_json
 from stages.runtime.parameters import read_parameter

@@ -11,12 +11,13 @@ from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils.serialize import dump_yaml, dumps_yaml, parse_yaml_for_update
 
 from stages.runtime.files import atomic_write
+from stages.runtime.inputs import require_file
 from tools.engine.programs import show_file
+from tools.engine.stages import LARGEST, LOCK, parse
 
 HEAD = "schema: '2.0'\nstages:\n"
 # As DVC writes it: each stage is a line with two blanks before its name, then lines with more.
 FORMAT = re.compile(re.escape(HEAD) + r"((?:  \S.*:\n(?:    .*\n)+)*)")
-LOCK = Path("dvc.lock")
 LAST_GOOD = Path(".dvc/tmp/dvc.lock")
 DAMAGED = Path("logs/dvc.lock")
 CONFLICT = "<<<<<<<"  # git has left both versions there: a person decides
@@ -59,6 +60,7 @@ def restore_damaged() -> str | None:
     """
     if not LOCK.exists():
         return None
+    require_file(LOCK, LARGEST, "remove it")
     text = LOCK.read_text(encoding="utf-8", errors="replace")
     if CONFLICT in text:
         return None
@@ -83,7 +85,7 @@ def restore_damaged() -> str | None:
 def is_damaged(text: str) -> bool:
     """Whether DVC cannot read a text as dvc.lock."""
     try:
-        COMPILED_LOCKFILE_SCHEMA(yaml.load(text, yaml.CSafeLoader))
-    except (yaml.YAMLError, voluptuous.Invalid):
+        COMPILED_LOCKFILE_SCHEMA(parse(text))
+    except (yaml.YAMLError, voluptuous.Invalid, ValueError):
         return True
     return False

@@ -17,7 +17,7 @@ from dvc.stage.serialize import to_pipeline_file
 
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import PARAMETERS, read_parameters
-from stages.schema.names import require_names
+from tools.engine.names import require_names
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ def open_repository() -> Iterator[Repo]:
     """
     logging.getLogger("dvc").setLevel(logging.WARNING)  # one line per stage is enough
     remember_parameters()
+    require_readable()
     try:
         with Repo(_wait_for_lock=True) as repo, repo.scm_context(quiet=True):
             yield repo
@@ -54,8 +55,7 @@ def read_stages(repo: Repo) -> dict[str, Stage]:
     Raises:
         InputError: dvc.yaml, or what fills it in, is not valid.
     """
-    if PARAMETERS.exists():
-        require_names(read_parameters())
+    require_readable()
     read_at = time.time_ns()
     try:
         graph = get_active_graph(repo.index.graph)
@@ -71,6 +71,12 @@ def read_stages(repo: Repo) -> dict[str, Stage]:
         )
         for stage in plan_repro(graph, targets)
     }
+
+
+def require_readable() -> None:
+    """Refuses a params.yaml of which DVC would make endless values, or commands for a shell."""
+    if PARAMETERS.exists():
+        require_names(read_parameters())
 
 
 def is_redefined(stage: Stage) -> bool:

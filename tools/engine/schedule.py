@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
+from stages.runtime.unchanged import HASHED
 from tools.engine import processes
 from tools.engine.claims import claim
 from tools.engine.order import measure_urgency, next_stage, read_seconds
@@ -201,4 +202,5 @@ def start(name: str, of_dvc: Any) -> BaseProcess:
     commands = of_dvc.cmd if isinstance(of_dvc.cmd, list) else of_dvc.cmd.splitlines()
     shell = _make_cmd(get_executable(), "")[:-1]
     settings = prepare_kwargs(of_dvc)
-    return processes.start(commands, shell, settings["cwd"], settings["env"], log_of(name))
+    environment = settings["env"] | {HASHED: "1"}
+    return processes.start(commands, shell, settings["cwd"], environment, log_of(name))

@@ -31,7 +31,6 @@ def read_picture(
 
     Raises:
         InputError: it is not a file, or not a complete picture with usable pixels.
-        OSError: it cannot be reached or read.
     """
     picture, done = open_picture(path)
     height, width, channels = image_shape

@@ -1,6 +1,5 @@
 """Opens any picture file as 8 bits of gray or RGB, and lists what was done to it."""
 
-import struct
 import warnings
 from pathlib import Path
 
@@ -8,22 +7,12 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from stages.runtime.errors import InputError
+from stages.runtime.inputs import MB, reading, require_file
 
 # By mode, the possible values of white; the first that no pixel exceeds is taken.
 WHITE = {"I;16": (65535,), "I": (255, 65535), "F": (1, 255, 65535)}
 REMEDY = "re-save it, e.g. as PNG, or leave it out"
-# What Pillow raises for damaged files of different formats.
-DAMAGED = (
-    ArithmeticError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
+LARGEST = 500 * MB  # bytes of a file
 
 
 def open_picture(path: Path) -> tuple[Image.Image, list[str]]:
@@ -31,25 +20,19 @@ def open_picture(path: Path) -> tuple[Image.Image, list[str]]:
 
     Raises:
         InputError: it is not a file, or not a complete picture with usable pixels.
-        OSError: it cannot be reached or read.
     """
-    if not path.is_file():
-        path.stat()  # raises the reason if it cannot be reached
-        raise InputError(f"{path}: not a file; name a picture or a folder of pictures")
-    path.open("rb").close()  # raises the reason if it cannot be read
+    require_file(path, LARGEST, "name a picture or a folder of pictures")
     done: list[str] = []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an unusable picture raises an error
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with reading(path, "picture", REMEDY), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an unusable picture raises an error
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
             with Image.open(path) as opened:
                 return flatten(upright(opened, done), done), done
-    except UnidentifiedImageError:
-        raise InputError(f"{path}: not a picture in a format Pillow reads; {REMEDY}") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(f"{path}: too large ({error}); save it smaller") from None
-    except DAMAGED as error:
-        raise InputError(f"{path}: not a usable picture ({error}); {REMEDY}") from None
+        except UnidentifiedImageError:
+            raise InputError(f"{path}: not a picture in a format Pillow reads; {REMEDY}") from None
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise InputError(f"{path}: too large ({error}); save it smaller") from None
 
 
 def upright(opened: Image.Image, done: list[str]) -> Image.Image:

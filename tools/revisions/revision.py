@@ -1,6 +1,5 @@
 """A revision of the pipeline: a commit, an experiment or the workspace, read without a checkout."""
 
-import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +13,12 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import RevError, SCMError, resolve_rev
 from numpy.typing import NDArray
-from ruamel.yaml import YAML
 
 from stages.runtime.errors import InputError
-from stages.schema.names import require_names
+from stages.runtime.inputs import reading
+from stages.runtime.parameters import parse
 from stages.scoring.predictions import read_predictions, read_probabilities
+from tools.engine.names import require_names
 from tools.engine.stages import Stages, read_lock
 from tools.revisions.significance import Answers
 from tools.store.objects import hash_bytes
@@ -60,7 +60,8 @@ def open_revision(name: str) -> Iterator[Revision]:
             raise InputError(
                 f"{title} has no {missing[0]}; choose a revision where `dvc repro` has run"
             )
-        parameters = YAML(typ="safe", pure=True).load(files.read_text("params.yaml"))
+        with reading(f"{title}: params.yaml", "YAML file", "choose another revision"):
+            parameters = parse(files.read_text("params.yaml"))
         require_names(parameters)
         stages = read_lock(files.read_text("dvc.lock"))
         yield Revision(title, commit, files, parameters, stages)
@@ -106,12 +107,12 @@ def recipe_of(revision: Revision, run: str) -> dict[str, Any]:
 def read_noise(revision: Revision, run: str) -> dict[str, Any] | None:
     """`recipe`, `seeds` and `accuracy` of a run from `make noise`; None if not measured."""
     path = NOISE.format(run=run)
-    return json.loads(read_text(revision, path)) if revision.files.isfile(path) else None
+    return read_json(revision, path) if revision.files.isfile(path) else None
 
 
 def read_scores(revision: Revision, run: str) -> dict[str, float]:
     """The metrics of a run."""
-    scores: dict[str, float] = json.loads(read_text(revision, f"metrics/{run}.json"))
+    scores: dict[str, float] = read_json(revision, f"metrics/{run}.json")
     return scores
 
 
@@ -121,8 +122,7 @@ def read_audit(revision: Revision, dataset: str) -> dict[str, Any]:
     until_november_2026 = f"metrics/audit/{dataset}.json"
     if revision.files.isfile(until_november_2026):
         path = until_november_2026
-    audit: dict[str, Any] = json.loads(read_text(revision, path))
-    return audit
+    return read_json(revision, path)
 
 
 def read_answers(revision: Revision, run: str) -> tuple[NDArray[np.int64], Answers]:
@@ -134,11 +134,8 @@ def read_answers(revision: Revision, run: str) -> tuple[NDArray[np.int64], Answe
         InputError: the predictions are missing, or their classes are not those of params.yaml.
     """
     path = f"plots/{run}/predictions.csv"
-    lines = io.StringIO(read_text(revision, path), newline="")
-    try:
-        labels, predicted = read_predictions(lines, classes_of(revision, run))
-    except InputError as error:
-        raise InputError(f"{revision.name}: {path}: {error}") from None
+    name, text = f"{revision.name}: {path}", read_text(revision, path)
+    labels, predicted = read_predictions(name, text, classes_of(revision, run))
     return labels, Answers(predicted, None)
 
 
@@ -156,17 +153,29 @@ def read_run_probabilities(revision: Revision, run: str, images: int) -> NDArray
     try:
         content = revision.files.read_bytes(path)
         if revision.commit and hash_bytes(content) not in {one["md5"] for one in known}:
-            raise InputError("it has other content than dvc.lock names")
-        return read_probabilities(io.BytesIO(content), images)
+            raise InputError(
+                f"{revision.name}: {path} has other content than dvc.lock names; run "
+                "`dvc checkout --allow-missing`"
+            )
+        return read_probabilities(f"{revision.name}: {path}", content, images)
     except (FileNotFoundError, DvcException):
         raise InputError(
             f"{revision.name}: {path} is not in DVC's cache; run `make pull` to get it, or "
             "`dvc repro` to recreate it"
         ) from None
-    except InputError as error:
-        raise InputError(
-            f"{revision.name}: {path}: {error}; run `dvc checkout --allow-missing`"
-        ) from None
+
+
+def read_json(revision: Revision, path: str) -> dict[str, Any]:
+    """The values of a JSON file that is in git.
+
+    Raises:
+        InputError: it is missing, or not one.
+    """
+    with reading(f"{revision.name}: {path}", "JSON file", "run `dvc repro` there and commit"):
+        content = json.loads(read_text(revision, path))
+        if not isinstance(content, dict):
+            raise ValueError(f"{content!r:.40}")
+        return content
 
 
 def read_text(revision: Revision, path: str) -> str:

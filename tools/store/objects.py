@@ -13,7 +13,9 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
 from stages.runtime.errors import InputError
+from stages.runtime.inputs import MB, reading, require_file
 
+LARGEST = 100 * MB  # bytes of the list of a folder's files
 BLOCK = 1 << 20  # bytes read at a time
 
 
@@ -73,8 +75,12 @@ def read_folder(path: Path, name: str) -> dict[str, str]:
         InputError: it is not such a list, or a file in it may be written outside of the folder;
             the message names the folder as `name`.
     """
+    remedy = "run `make verify-files`"
+    require_file(path, LARGEST, remedy)
     try:
-        entries = ENTRIES.validate_json(path.read_bytes())
+        with reading(path, "list of files", remedy):
+            content = path.read_bytes()
+        entries = ENTRIES.validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(

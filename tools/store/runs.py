@@ -17,12 +17,12 @@ from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
 from dvc.stage.cache import StageCache, _get_cache_hash, _get_stage_hash
 
 from stages.runtime.files import atomic_write
+from tools.engine.stages import parse
 from tools.store.bring import complete_outputs
 from tools.store.outputs import describe, require_no_links
 from tools.store.remote import has_remote, one_line_errors
 
 RECORD_BYTES = 1_000_000  # at most
-LOADER = yaml.CSafeLoader
 
 
 class CheckedStageCache(StageCache):  # type: ignore[misc]
@@ -74,9 +74,7 @@ def fetch_records(repo: Repo, cache: CheckedStageCache, key: str) -> None:
 def is_record(content: bytes, key: str, name: str) -> bool:
     """Whether a file is a record with this key and name, both of which are hashes of it."""
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(content, LOADER)):
-            return False  # few bytes could become many
-        record = COMPILED_LOCK_FILE_STAGE_SCHEMA(yaml.load(content, LOADER))
-    except (yaml.YAMLError, voluptuous.Invalid, RecursionError, ValueError):
+        record = COMPILED_LOCK_FILE_STAGE_SCHEMA(parse(content))
+    except (yaml.YAMLError, voluptuous.Invalid, ValueError):
         return False
     return get_key(record) == key and _get_cache_hash(record) == name

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from stages.runtime.command import report_time
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -10,7 +12,6 @@ from pydantic import PositiveFloat, PositiveInt
 
 from stages.datasets.arrays import Split
 from stages.frameworks.keras.epochs import run_epochs
-from stages.runtime.command import report_time
 from stages.runtime.errors import InputError
 
 

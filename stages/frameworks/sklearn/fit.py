@@ -4,6 +4,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+from stages.runtime.command import report_time
+
 import numpy as np
 from sklearn.base import BaseEstimator
 from threadpoolctl import threadpool_limits
@@ -12,7 +14,6 @@ from stages.datasets.arrays import Split
 from stages.frameworks.sklearn.accelerated import carry_over
 from stages.frameworks.sklearn.schema import ACCELERATED, is_accelerated, own_path
 from stages.frameworks.sklearn.trial import UNFIT, try_export
-from stages.runtime.command import report_time
 from stages.runtime.errors import InputError
 
 TRIAL_IMAGES = 10  # per class

@@ -1,6 +1,7 @@
 """What a scikit-learn run may have in params.yaml: any classifier, by its import path."""
 
 from collections.abc import Iterable
+from difflib import SequenceMatcher
 from typing import Any
 
 from stages.frameworks.sklearn.source import (
@@ -64,9 +65,10 @@ def check_names(estimator: str, given: Iterable[str]) -> None:
     parameters.pop("random_state", None)
     unknown = sorted(set(given) - set(parameters))
     if unknown:
+        known = sorted(parameters, key=lambda name: -similarity(name, unknown))
         raise InputError(
             f"{kind.__name__} has no parameter {', '.join(unknown)}; its parameters are "
-            f"{', '.join(parameters)} (random_state is the parameter `seed`)"
+            f"{', '.join(known)} (random_state is the parameter `seed`)"
         )
     optional = {name for name, has_default in parameters.items() if has_default}
     missing = [name for name in parameters if name not in optional.union(given)]
@@ -75,6 +77,12 @@ def check_names(estimator: str, given: Iterable[str]) -> None:
             f"{kind.__name__} has no default for its parameter {', '.join(missing)}; "
             "use a classifier that has, e.g. sklearn.svm.SVC"
         )
+
+
+def similarity(name: str, others: list[str]) -> float:
+    """How similar a name is to the most similar of others, 0 to 1."""
+    pairs = (SequenceMatcher(None, name.lower(), other.lower()) for other in others)
+    return max(pair.ratio() for pair in pairs)
 
 
 def find_classifier(estimator: str) -> Any:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from stages.runtime.errors import InputError
+from stages.runtime.text import NAME
 
-NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"
 IN_A_RUN = ("dataset", "layout", "framework", "model")
 
 

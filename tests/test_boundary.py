@@ -1,0 +1,235 @@
+"""Errors are one line: what is too large, endless or missing, and what nobody foresaw."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from conftest import ROOT, edit, run
+from PIL import Image
+
+from stages import check
+from stages.runtime import inputs
+from stages.runtime.errors import END, LONGEST, InputError
+from stages.runtime.parameters import read_parameter
+from stages.sources import csv, idx, pictures, sheet
+from tools.engine.stages import read_lock
+from tools.sample import write_sheet
+
+LEVELS = range(1, 30)
+LAUGHS = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in LEVELS)
+MERGES = "".join(f"a{n}: &a{n}\n  <<: [*a{n - 1}, *a{n - 1}]\n" for n in LEVELS)
+# Few bytes of YAML that would become many values, or take the parser's stack or time.
+ENDLESS = {
+    "billions of values": f"a0: &a0 [x]\n{LAUGHS}",
+    "billions of merged keys": f"a0: &a0 {{x: 1}}\n{MERGES}",
+    "a value in itself": "a: &a [*a]",
+    "deep lists": "[" * 100_000,
+    "deep dictionaries": "{a: " * 10_000,
+    "deep lines": "- " * 10_000,
+    "many values": "[0" + ", 0" * 200_000 + "]",
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_endless_yaml_is_refused_before_it_is_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(ENDLESS[name])
+    with pytest.raises(InputError, match=r"not a valid YAML file \(more than 50 levels or"):
+        check.main(path, tmp_path / "out.txt")
+    if name != "many values":
+        with pytest.raises(InputError, match=r"dvc.lock: not a valid lock file of DVC \(more"):
+            read_lock(ENDLESS[name])
+
+
+def test_what_yaml_repeats_in_reason_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: &a {x: [1, 2]}\nb: [*a, *a]\nc: {<<: *a, y: 3}\n")
+    assert read_parameter("c", path) == {"x": [1, 2], "y": 3}
+    assert read_parameter("b", path) == [{"x": [1, 2]}] * 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff", b"a: " + b"9" * 5000, b"a: 2001-99-99", b"a: !!python/name:os.system", b""],
+)
+def test_wrong_yaml_is_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        check.main(path, tmp_path / "out.txt")
+    assert len(str(error.value)) <= LONGEST
+
+
+def test_the_engine_does_not_give_endless_yaml_to_dvc(fresh: Path) -> None:
+    edit(fresh)
+    with (fresh / "params.yaml").open("a") as file:
+        file.write(ENDLESS["billions of values"])
+    result = run("python", "-m", "tools.repro", cwd=fresh, status=2)
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("repro: error: params.yaml: not a valid YAML file (more than 50 levels")
+
+
+def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
+    said = str(InputError("x.csv: unknown class\n\x1b[2J; expected " + "name, " * 1000 + "run y"))
+    assert said.startswith(r"x.csv: unknown class \x1b[2J; expected name, name")
+    assert said.endswith("name, run y")
+    assert len(said) == LONGEST
+    assert len(said.partition(" ... ")[2]) == END
+
+
+def write_sources(folder: Path) -> None:
+    """Writes a data set of 9 images of 5x5 pixels for each reader."""
+    images = np.random.default_rng(0).integers(0, 256, (9, 5, 5, 1), dtype=np.uint8)
+    labels = np.arange(9) % 3
+    for prefix, array in (("images-idx3", images[..., 0]), ("labels-idx1", labels)):
+        idx.write_array(folder / f"train-{prefix}-ubyte", array.astype(np.uint8))
+    np.savetxt(folder / "train_images.csv", images.reshape(9, -1), fmt="%d", delimiter=",")
+    np.savetxt(folder / "train_labels.csv", labels, fmt="%d")
+    write_sheet(folder, "train", images, labels)
+    for index, image in enumerate(images):
+        path = folder / "train" / "abc"[index % 3] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(path)
+
+
+@pytest.mark.parametrize("source", [idx, sheet, pictures], ids=lambda source: source.__name__)
+def test_more_pixels_than_memory_must_hold_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: ModuleType
+) -> None:
+    write_sources(tmp_path)
+    pixels = 25 * (100 if source is sheet else 9)
+    monkeypatch.setattr(source, "SPLIT", max(pixels, 1000))
+    source.read(tmp_path, "train", ["a", "b", "c"])
+    monkeypatch.setattr(source, "SPLIT", pixels - 1)
+    with pytest.raises(InputError, match="MB are read"):
+        source.read(tmp_path, "train", ["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("train-images-idx3-ubyte", idx.read),
+        ("train_images.csv", csv.read),
+        ("train_labels.csv", csv.read),
+        ("train_images.png", sheet.read),
+        ("train_labels.txt", sheet.read),
+        ("train/b/1.png", pictures.read),
+    ],
+)
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str, read: Callable[..., object]) -> None:
+    write_sources(tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=f"{name}: not a file"):
+        read(tmp_path, "train", ["a", "b", "c"])
+
+
+def test_a_picture_that_says_it_is_huge_is_not_read(tmp_path: Path) -> None:
+    write_sources(tmp_path)
+    path = tmp_path / "train_images.png"
+    content = bytearray(path.read_bytes())
+    content[16:24] = (2**30).to_bytes(4, "big") * 2  # width and height
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"train_images.png: "):
+        sheet.read(tmp_path, "train", [])
+    assert Image.MAX_IMAGE_PIXELS  # Pillow's guard is as it was
+
+
+def test_memory_is_limited_for_a_block_alone() -> None:
+    with pytest.raises(MemoryError), inputs.limit_memory(200_000_000):
+        bytearray(1_000_000_000)
+    bytearray(1_000_000_000)
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the environment's packages, as links."""
+    folder = tmp_path_factory.mktemp("packages")
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("module", "package", "said"),
+    [
+        ("stages.load", "numpy", "numpy is not installed in {prefix}, but pyproject.toml pins ==2"),
+        ("stages.load", "pillow", "pillow is not installed in "),
+        ("stages.check", "pydantic", "pydantic is not installed in "),
+        ("stages.evaluate", "onnxruntime", "onnxruntime is not installed in "),
+        ("stages.plot", "matplotlib", "matplotlib is not installed in "),
+        ("tools.repro", "typer", "typer is not installed in "),
+        ("tools.predict", "numpy", "numpy is not installed in "),
+        (
+            "tools.review",
+            "packaging",
+            "No module named 'packaging' in {prefix}; run",
+        ),
+        ("tools.noise", "ruamel", "No module named 'ruamel' in {prefix}; run"),
+    ],
+)
+def test_a_missing_package_is_named_with_its_pin(
+    packages: Path, module: str, package: str, said: str
+) -> None:
+    folders = {"pillow": "PIL", "ruamel": "ruamel"}
+    names = (folders.get(package, package), f"{package}-*.dist-info")
+    hidden = [path for name in names for path in packages.glob(name)]
+    for path in hidden:
+        path.rename(packages.with_name(path.name))
+    try:
+        result = subprocess.run(
+            [sys.executable, "-S", "-m", module],  # -S: without its own packages
+            cwd=ROOT,
+            env={"PYTHONPATH": str(packages)},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+    finally:
+        for path in hidden:
+            packages.with_name(path.name).rename(path)
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(
+        f"{module.partition('.')[2]}: error: {said.format(prefix=sys.base_prefix)}"
+    )
+    assert "run `make install`" in line
+    assert result.returncode == 2
+
+
+def call(body: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program whose `main` is this line."""
+    program = f"from stages.runtime.command import run\ndef main():\n    {body}\nrun(main)"
+    command = [sys.executable, *options, "-c", program]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise ValueError('a\\nb')", "unexpected ValueError: a b (<string>, line 3); run it with"),
+        ("{}['x']", "unexpected KeyError: KeyError 'x' (<string>, line 3); run it with"),
+        ("raise RecursionError", "unexpected RecursionError: RecursionError ("),
+        ("bytearray(10**18)", "unexpected MemoryError: MemoryError ("),
+        ("open('nothing')", "[Errno 2] No such file or directory: 'nothing'"),
+        ("import nothing", "No module named 'nothing' in "),
+        ("from stages.runtime.errors import InputError as E; raise E('x\\x00')", r"x\x00"),
+    ],
+)
+def test_whatever_happens_is_one_line(body: str, said: str) -> None:
+    result = call(body)
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"-c: error: {said}")
+    assert result.returncode == 2
+
+
+def test_python_can_be_asked_for_the_traceback() -> None:
+    result = call("raise ValueError('x')", "-X", "dev")
+    assert "Traceback (most recent call last)" in result.stderr
+    assert result.stderr.endswith("ValueError: x\n")
+    assert result.returncode == 1

@@ -1,0 +1,360 @@
+"""Whatever is in an input, it is read or refused in one line: no traceback, crash or hang."""
+
+import gzip
+import io
+import json
+import os
+import random
+import socket
+import tarfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from conftest import ROOT, Campaign
+from damage import READ, REFUSED, attempt, damage, no_file
+from onnx import TensorProto, helper
+from PIL import Image
+
+from stages import check
+from stages.datasets import published
+from stages.datasets.arrays import read_split, write_split
+from stages.datasets.download import download
+from stages.load import check as check_split
+from stages.load import find_source
+from stages.model_file.classifier import classify, open_classifier
+from stages.model_file.export import to_contract
+from stages.plot import read_curve
+from stages.profile import describe
+from stages.runtime.errors import InputError
+from stages.runtime.files import read_bytes, read_text
+from stages.scoring.predictions import read_predictions, read_probabilities
+from stages.sources import idx
+from tools.ci import comment
+from tools.engine.lock_file import restore_damaged
+from tools.engine.stages import read_lock_file
+from tools.prediction.fit_picture import read_picture
+from tools.sample import write_sheet
+from tools.store.objects import read_folder
+
+CHANCE = np.random.default_rng(0)
+CLASSES = ["a", "b", "c"]
+LABELS = np.arange(9) % 3
+HTTP = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
+INPUTS = 25  # per kind, if this is no campaign
+Make = Callable[[Path], None]
+Read = Callable[[Path], object]
+KINDS: dict[str, tuple[Make, Read]] = {}
+
+
+def kind(name: str, read: Read) -> Callable[[Make], Make]:
+    """Names a kind of input: the function that writes a valid one into a folder, and its reader."""
+
+    def add(make: Make) -> Make:
+        KINDS[name] = (make, read)
+        return make
+
+    return add
+
+
+def read_data(folder: Path) -> None:
+    """Reads a data set as `load` does."""
+    read = find_source(folder)
+    for split in ("train", "test"):
+        check_split(split, read(folder, split, CLASSES), CLASSES)
+
+
+def images(*shape: int) -> Any:
+    return CHANCE.integers(0, 256, (len(LABELS), *shape), dtype=np.uint8)
+
+
+@kind("IDX", read_data)
+def write_idx(folder: Path) -> None:
+    for prefix in ("train", "t10k"):
+        idx.write_array(folder / f"{prefix}-images-idx3-ubyte", images(4, 5))
+        idx.write_array(folder / f"{prefix}-labels-idx1-ubyte", LABELS.astype(np.uint8))
+
+
+@kind("IDX, compressed", read_data)
+def write_compressed_idx(folder: Path) -> None:
+    write_idx(folder)
+    for path in list(folder.iterdir()):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+
+
+@kind("CSV", read_data)
+def write_csv(folder: Path) -> None:
+    for split in ("train", "test"):
+        rows = images(3, 3).reshape(len(LABELS), -1)
+        np.savetxt(folder / f"{split}_images.csv", rows, fmt="%d", delimiter=",")
+        np.savetxt(folder / f"{split}_labels.csv", LABELS, fmt="%d")
+
+
+@kind("contact sheet", read_data)
+def write_sheets(folder: Path) -> None:
+    for split in ("train", "test"):
+        write_sheet(folder, split, images(5, 5, 1), LABELS)
+
+
+FORMATS = ("png", "jpg", "gif", "bmp", "tif", "webp", "ppm", "tga", "pcx", "sgi", "jp2", "ico")
+
+
+@kind("folder of pictures", read_data)
+def write_pictures(folder: Path) -> None:
+    for split in ("train", "test"):
+        for index, image in enumerate(images(5, 7, 3)):
+            path = folder / split / CLASSES[index % 3] / f"{index}.{FORMATS[index]}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(path)
+
+
+def read_pictures(folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        read_picture(path, (28, 28, 1), None)
+
+
+@kind("picture to predict", read_pictures)
+def write_one_picture(folder: Path) -> None:
+    name = CHANCE.choice(FORMATS)
+    Image.fromarray(images(40, 30, 3)[0]).save(folder / f"a.{name}")
+
+
+def read_arrays(folder: Path) -> None:
+    read_split(folder / "split")
+    path = folder / "probabilities.npy"
+    read_probabilities(path, read_bytes(path), len(LABELS))
+
+
+@kind("arrays of a stage", read_arrays)
+def write_arrays(folder: Path) -> None:
+    write_split(folder / "split", images(4, 5, 1), LABELS.astype(np.uint8))
+    np.save(folder / "probabilities.npy", np.ones((len(LABELS), 3), np.float32))
+
+
+def read_texts(folder: Path) -> None:
+    path = folder / "predictions.csv"
+    read_predictions(path, read_text(path), CLASSES)
+    read_curve(folder / "curve.csv")
+
+
+@kind("predictions and learning curve", read_texts)
+def write_predictions(folder: Path) -> None:
+    (folder / "predictions.csv").write_text("actual,predicted\na,b\nb,b\nc,a\n")
+    (folder / "curve.csv").write_text("epoch,accuracy\n0,0.5\n1,0.6\n")
+
+
+def read_parameters(folder: Path) -> None:
+    check.main(folder / "params.yaml", folder / "out.txt")
+
+
+@kind("params.yaml", read_parameters)
+def write_parameters(folder: Path) -> None:
+    (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+
+
+def read_pipeline(folder: Path) -> None:
+    read_lock_file(folder / "dvc.lock")
+    os.chdir(folder)
+    (folder / ".dvc/tmp").mkdir(parents=True)
+    restore_damaged()
+
+
+@kind("dvc.lock", read_pipeline)
+def write_lock(folder: Path) -> None:
+    (folder / "dvc.lock").write_bytes((ROOT / "dvc.lock").read_bytes()[:20_000])
+
+
+def read_archive(folder: Path) -> None:
+    published.cifar10_upstream(folder=folder)
+
+
+@kind("archive", read_archive)
+def write_archive(folder: Path) -> None:
+    records = CHANCE.integers(0, 10, (2, 3073), dtype=np.uint8).tobytes()
+    with tarfile.open(folder / published.CIFAR10_FILE, "w:gz") as archive:
+        for batch in [*published.CIFAR10_BATCHES["train"], *published.CIFAR10_BATCHES["t10k"]]:
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{batch}.bin")
+            member.size = len(records)
+            archive.addfile(member, io.BytesIO(records))
+
+
+def read_folder_list(folder: Path) -> None:
+    read_folder(folder / "list.dir", "a folder")
+
+
+@kind("list of a folder, from a remote", read_folder_list)
+def write_folder_list(folder: Path) -> None:
+    entries = [{"md5": f"{n:032x}", "relpath": f"train/{n}.npy"} for n in range(5)]
+    (folder / "list.dir").write_text(json.dumps(entries))
+
+
+def serve(answer: bytes) -> str:
+    """Answers every request to an address with these bytes, whatever they are."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def answer_all() -> None:
+        while True:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.recv(10_000)
+                connection.sendall(answer)
+
+    threading.Thread(target=answer_all, daemon=True).start()
+    return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def download_file(folder: Path) -> None:
+    url = serve((folder / "answer").read_bytes())
+    download(f"{url}/file", folder / "file", timeout=(0.2, 0.2), pause=0)
+
+
+@kind("answer of a download server", download_file)
+def write_answer(folder: Path) -> None:
+    (folder / "answer").write_bytes(HTTP + b"Content-Length: 10\r\n\r\n0123456789")
+
+
+def ask_github(folder: Path) -> None:
+    os.environ["GITHUB_TOKEN"] = "secret"
+    many, one = (serve((folder / name).read_bytes()) for name in ("answer_many", "answer_one"))
+    try:
+        comment.find_comment(f"{many}/comments")
+        comment.read_address(comment.ask("POST", one, {"body": "a report"}))
+    except comment.CommentError as error:
+        raise InputError(error) from None
+
+
+@kind("answer of GitHub's API", ask_github)
+def write_api_answer(folder: Path) -> None:
+    user, other = {"login": comment.AUTHOR}, {"id": 6, "user": None, "body": None}
+    found = {"id": 7, "user": user, "body": comment.MARKER, "html_url": "https://example.org/7"}
+    for name, answer in (("many", [other, found]), ("one", found)):
+        content = json.dumps(answer).encode()
+        head = f"Content-Length: {len(content)}\r\n\r\n".encode()
+        (folder / f"answer_{name}").write_bytes(HTTP + head + content)
+
+
+def read_model(folder: Path) -> None:
+    path = folder / "model.onnx"
+    classifier = open_classifier(path, threads=1)
+    classify(classifier, np.ones((3, *classifier.input_shape), np.float32))
+    describe(path)
+
+
+METADATA = {
+    "dataset": "toy",
+    "classes": CLASSES,
+    "normalization": {"mean": [0.0], "deviation": [1.0]},
+    "layout": "image",
+    "image_shape": [6, 6, 1],
+}
+
+
+@kind("ONNX, a network", read_model)
+def write_network(folder: Path) -> None:
+    weights = {
+        "filters": CHANCE.normal(size=(2, 1, 3, 3)),
+        "dense": CHANCE.normal(size=(32, 3)),
+        "bias": np.zeros(3),
+    }
+    nodes = [
+        helper.make_node("Transpose", ["images"], ["first"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["first", "filters"], ["maps"]),
+        helper.make_node("Relu", ["maps"], ["positive"]),
+        helper.make_node("Flatten", ["positive"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "dense"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["softmax"], axis=1),
+    ]
+    values = [
+        helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 6, 6, 1]),
+        helper.make_tensor_value_info("softmax", TensorProto.FLOAT, ["n", 3]),
+    ]
+    initializers = [
+        onnx.numpy_helper.from_array(value.astype(np.float32), name)
+        for name, value in weights.items()
+    ]
+    graph = helper.make_graph(nodes, "toy", values[:1], values[1:], initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (folder / "model.onnx").write_bytes(to_contract(model, METADATA))
+
+
+@kind("ONNX, trees", read_model)
+def write_trees(folder: Path) -> None:
+    from sklearn.ensemble import RandomForestClassifier
+
+    from stages.frameworks.sklearn.convert import convert
+
+    pixels = CHANCE.random((30, 36), dtype=np.float32)
+    forest = RandomForestClassifier(3, random_state=0).fit(pixels, np.arange(30) % 3)
+    content = to_contract(convert(forest, (36,)), METADATA | {"layout": "flat"})
+    (folder / "model.onnx").write_bytes(content)
+
+
+def damage_model(content: bytes, chance: random.Random) -> bytes:
+    """A model of which one part is another valid part: an operator, a number, a name, a text."""
+    model = onnx.ModelProto.FromString(content)
+    graph, node = model.graph, chance.choice(model.graph.node)
+    numbers = [-1, 0, 1, 2, 7, 2**31 - 1, 2**31, 2**62, -(2**63)]
+    match chance.randrange(7):
+        case 0:
+            node.op_type = chance.choice(sorted({one.name for one in onnx.defs.get_all_schemas()}))
+        case 1 if node.attribute:
+            attribute = chance.choice(node.attribute)
+            for values in (attribute.ints, attribute.floats):
+                for _ in range(chance.choice([1, 20])):
+                    if values:
+                        values[chance.randrange(len(values))] = chance.choice(numbers)
+            attribute.i = chance.choice(numbers)
+        case 2 if graph.initializer:
+            weights = chance.choice(graph.initializer)
+            weights.dims[chance.randrange(len(weights.dims))] = chance.choice(numbers)
+        case 3 if graph.initializer:
+            weights = chance.choice(graph.initializer)
+            weights.data_type = chance.randrange(25)
+        case 4:
+            node.input[chance.randrange(len(node.input))] = chance.choice(
+                ["", "images", "label", *(one.output[0] for one in graph.node)]
+            )
+        case 5:
+            value = chance.choice([*graph.input, *graph.output])
+            shape = value.type.tensor_type.shape
+            if shape.dim:
+                chance.choice(shape.dim).dim_value = chance.choice(numbers)
+            value.type.tensor_type.elem_type = chance.choice([1, 1, 1, 7, 10, 8])
+        case _:
+            entry = chance.choice(model.metadata_props)
+            entry.value = damage(entry.value.encode(), chance).decode(errors="ignore")
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_damaged_input_is_read_or_refused_in_one_line(
+    tmp_path: Path, name: str, campaign: Campaign
+) -> None:
+    make, read = KINDS[name]
+    outcomes = []
+    for number in range(campaign.share(2000, len(KINDS)) or INPUTS):
+        folder = tmp_path / f"{number}"
+        folder.mkdir()
+        make(folder)
+        chance = random.Random(f"{campaign.seed} {name} {number}")
+        path = chance.choice(sorted(one for one in folder.rglob("*") if one.is_file()))
+        if number == 0:
+            pass  # undamaged
+        elif chance.random() < 0.1 and not path.name.startswith("answer"):
+            no_file(path, chance)
+        else:
+            faults = [damage, damage_model] if name.startswith("ONNX") else [damage]
+            path.write_bytes(chance.choice(faults)(path.read_bytes(), chance))
+        outcomes.append(attempt(partial(read, folder)))
+    campaign.record(f"damaged: {name}", outcomes, right=(READ, REFUSED))
+    assert outcomes[0] == READ
+    wrong = {n: said for n, said in enumerate(outcomes) if said not in (READ, REFUSED)}
+    assert not wrong, json.dumps(wrong, indent=1)
