@@ -3,12 +3,12 @@ BIN := .venv/bin
 ACTIONLINT := .github/actionlint
 
 # What a person types after these is data: neither make nor the shell looks for commands in it.
-DATA := BASE DRY FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL PATHS PULL RUN SEEDS
+DATA := BASE DRY FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL PATHS PULL RUN SEED SEEDS
 $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro predict review noise experiments push pull verify-files test test-quick check \
+.PHONY: help setup install lock repro predict review noise experiments push pull verify-files test test-quick campaign check \
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
@@ -55,6 +55,9 @@ test: setup ## run all tests
 
 test-quick: setup ## run the tests that train nothing and start no DVC
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow'
+
+campaign: setup ## try 200 kills and 2,000 damaged inputs of SEED=1; docs/reliability.md shows what held
+	@$(BIN)/python -m pytest -n auto --dist worksteal --campaign "$${SEED:-1}"
 
 check: setup ## check format, lint, types, the dependencies in dvc.yaml and the workflows
 	@$(BIN)/ruff format --check .

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from stages.sources import sheet
 from tools.engine import stages
 from tools.engine.stages import Stages
 from tools.sample import first_of_each_class, write_sheet
+
+pytest_plugins = ["campaign"]
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -45,7 +46,6 @@ SLOW = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden")
-    parser.addoption("--campaign", metavar="SEED", help="many more faults, drawn with this seed")
 
 
 RUNS_PIPELINE = {"trained", "few", "project", "fresh", "one_run", "revisions", "swept"}
@@ -57,29 +57,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.path.name in SLOW or RUNS_PIPELINE & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-
-
-@dataclass(frozen=True)
-class Campaign:
-    """How many faults a test tries, and where it counts what held."""
-
-    seed: str | None
-    item: pytest.Item
-
-    def share(self, total: int, among: int) -> int:
-        """How many of a campaign's faults one of `among` tests tries; 0 if this is none."""
-        return -(-total // among) if self.seed else 0
-
-    def record(self, what: str, outcomes: list[str], right: tuple[str, ...]) -> None:
-        """Adds a row to the campaign's table."""
-        counts = [outcomes.count(one) for one in right]
-        self.item.user_properties.append((what, [len(outcomes), *counts]))
-
-
-@pytest.fixture
-def campaign(request: pytest.FixtureRequest) -> Campaign:
-    """What `make campaign SEED=...` asks for."""
-    return Campaign(request.config.getoption("--campaign"), request.node)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -98,16 +75,6 @@ def forks() -> Server:
 def with_forks() -> dict[str, str]:
     """The environment for a DVC that runs stages in forked processes."""
     return ENVIRONMENT | {"SHELL": str(forks().shell)}
-
-
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Prints how many of the faults held, one row per kind, if this is a campaign."""
-    if not config.getoption("--campaign"):
-        return
-    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
-    rows = sorted(row for report in reports for row in report.user_properties)
-    for what, counts in rows:
-        terminalreporter.write_line(f"{what}: {counts}")
 
 
 def pytest_unconfigure() -> None:

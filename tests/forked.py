@@ -205,8 +205,11 @@ def run(arguments: list[str]) -> int:
             print(end.code, file=sys.stderr)
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
-        sys.excepthook(*sys.exc_info())  # prints it
         status = 1
+        try:
+            sys.excepthook(*sys.exc_info())  # prints it
+        except SystemExit as end:
+            status = int(end.code or 0)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     sys.stdout.flush()

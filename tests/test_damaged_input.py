@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from conftest import ROOT, Campaign
+from campaign import Campaign
+from conftest import ROOT
 from damage import READ, REFUSED, attempt, damage, no_file
 from onnx import TensorProto, helper
 from PIL import Image
@@ -354,7 +355,7 @@ def test_damaged_input_is_read_or_refused_in_one_line(
             faults = [damage, damage_model] if name.startswith("ONNX") else [damage]
             path.write_bytes(chance.choice(faults)(path.read_bytes(), chance))
         outcomes.append(attempt(partial(read, folder)))
-    campaign.record(f"damaged: {name}", outcomes, right=(READ, REFUSED))
+    campaign.count("damaged inputs", name, outcomes, READ, REFUSED)
     assert outcomes[0] == READ
     wrong = {n: said for n, said in enumerate(outcomes) if said not in (READ, REFUSED)}
     assert not wrong, json.dumps(wrong, indent=1)

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from campaign import Campaign
 from conftest import BIN, ENVIRONMENT, edit, make_once, of_scikit_learn, read_lock, replace, run
 from conftest import without_times as hashes
 
@@ -25,6 +26,7 @@ TOOLS = {
     "dvc": ["dvc", "repro", EVALUATE],
     "make": ["python", "-m", "tools.repro", "--jobs", "2"],
 }
+VICTIMS = ("group", "tool", "stage", "write") * 5
 LASTS = {"dvc": 6.0, "make": 4.0}  # about the seconds of an undisturbed call
 
 
@@ -240,27 +242,46 @@ def test_a_stage_ends_with_the_process_that_started_it(
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_kills_at_any_moment_lose_nothing(whole: Path, undisturbed: Path, tool: str) -> None:
-    project = whole
-    chance = random.Random(tool)
-    victims = ("group", "tool", "stage", "write") * 5
-    for number, victim in enumerate(victims):  # one moment in each twentieth of a call
+def test_kills_at_any_moment_lose_nothing(
+    whole: Path, undisturbed: Path, tmp_path: Path, tool: str, campaign: Campaign
+) -> None:
+    outcomes: list[str] = []
+    for number in range(campaign.share(200, len(TOOLS)) // len(VICTIMS) or 1):
+        project = shutil.copytree(whole, tmp_path / f"{number}")
+        chance = random.Random(f"{campaign.seed} {tool} {number}")
+        kill_often(project, tool, chance)
+        try:
+            go_on(project, tool)
+            check_same(project, undisturbed)
+        except AssertionError as error:
+            outcomes += [f"{error}"] * len(VICTIMS)
+        else:
+            outcomes += ["nothing lost"] * len(VICTIMS)
+    campaign.count("kills", f"`{' '.join(TOOLS[tool])}`", outcomes, "nothing lost")
+    assert set(outcomes) == {"nothing lost"}
+
+
+def kill_often(project: Path, tool: str, chance: random.Random) -> None:
+    """Starts a tool as often as there are victims, and kills them, each later in a call."""
+    for number, victim in enumerate(VICTIMS):
         set_trees(project, 60 + number)
         process = start(tool, project)
         if victim == "write":
             wait_for_write(project, process)
         else:
-            time.sleep(0.2 + (number + chance.random()) / len(victims) * (LASTS[tool] - 0.2))
+            time.sleep(0.2 + (number + chance.random()) / len(VICTIMS) * (LASTS[tool] - 0.2))
         kill(victim, process)
         process.communicate(timeout=120)
 
+
+def go_on(project: Path, tool: str) -> None:
+    """Calls the tool again, and then `make repro`, which mends what DVC cannot."""
     set_trees(project, 100)
     again = run(*TOOLS[tool], cwd=project, status=None)
     if again.returncode:  # DVC itself writes dvc.lock and its rwlock in place
         assert tool == "dvc"
         assert re.search("dvc.lock|rwlock", again.stderr), again.stderr
     run(*TOOLS["make"], cwd=project)
-    check_same(project, undisturbed)
 
 
 def kill(victim: str, process: subprocess.Popen[str]) -> None:

