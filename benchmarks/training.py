@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.measure import announce
 from stages.datasets.arrays import read_split
-from tools.engine.stages import read_lock
+from stages.runtime.lock import read_lock
 from tools.first_numbers import write_csv
 
 

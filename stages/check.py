@@ -1,6 +1,7 @@
 """Validates all of params.yaml before any other stage uses it."""
 
 from pathlib import Path
+from typing import Any
 
 from stages.runtime.command import run
 
@@ -14,15 +15,29 @@ from stages.schema.validation import validate
 
 def main(params: Path, out: Path) -> None:
     """Writes the same text to `out` for every valid `params`, so that it reruns no later stage."""
-    parameters = validate(make_schema(), read_parameters(params))
+    content = read_parameters(params)
+    try:
+        parameters = check(content)
+    except InputError as error:
+        raise InputError(f"{params}: {error}") from None
+    with atomic_write(out) as path:
+        path.write_text("params.yaml is valid\n", encoding="utf-8")
+    print(f"{params}: {len(parameters.data)} data sets, {len(parameters.models)} runs: valid")
+
+
+def check(content: Any) -> Any:
+    """The parameters in a file, if all of them are valid.
+
+    Raises:
+        InputError: one is not.
+    """
+    parameters = validate(make_schema(), content)
     for name, dataset in parameters.data.items():
         if len(set(dataset.classes)) < len(dataset.classes):
             raise InputError(f"data.{name}.classes: a name occurs twice in {dataset.classes}")
     for name, settings in parameters.models.items():
         check_run(name, settings, datasets=list(parameters.data))
-    with atomic_write(out) as path:
-        path.write_text("params.yaml is valid\n", encoding="utf-8")
-    print(f"{params}: {len(parameters.data)} data sets, {len(parameters.models)} runs: valid")
+    return parameters
 
 
 if __name__ == "__main__":

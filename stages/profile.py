@@ -10,9 +10,14 @@ from stages.runtime.command import run
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession
 
-from stages.model_file.classifier import Classifier, classify, open_classifier, read_metadata
+from stages.model_file.classifier import (
+    Classifier,
+    classify,
+    open_classifier,
+    read_metadata,
+)
+from stages.model_file.limits import limit_run
 from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
 
@@ -51,9 +56,9 @@ def measure(
     """
     random = np.random.default_rng(0)
     images = random.random((batch, *classifier.input_shape), dtype=np.float32)
-    classify(classifier, images[:1])  # fails if the model does not answer as one of this project
-    single = time_calls(classifier.session, images[:1], warm_up, repeats)
-    many = time_calls(classifier.session, images, 1, batches)
+    classify(classifier, images[:1])  # fails unless its outputs are those of this project
+    single = time_calls(classifier, images[:1], warm_up, repeats)
+    many = time_calls(classifier, images, 1, batches)
     return {
         "latency_median_ms": round(float(np.median(single)) * 1e3, 4),
         "latency_p95_ms": round(float(np.percentile(single, 95)) * 1e3, 4),
@@ -62,15 +67,17 @@ def measure(
 
 
 def time_calls(
-    session: InferenceSession, images: NDArray[np.float32], warm_up: int, repeats: int
+    classifier: Classifier, images: NDArray[np.float32], warm_up: int, repeats: int
 ) -> list[float]:
     """The seconds of each of `repeats` calls, after `warm_up` untimed ones."""
     seconds = []
-    for call in range(warm_up + repeats):
-        start = time.perf_counter()
-        session.run(None, {"images": images})
-        if call >= warm_up:
-            seconds.append(time.perf_counter() - start)
+    calls = warm_up + repeats
+    with limit_run(classifier.name, calls * len(images), classifier.remedy) as options:
+        for call in range(calls):
+            start = time.perf_counter()
+            classifier.session.run(None, {"images": images}, options)
+            if call >= warm_up:
+                seconds.append(time.perf_counter() - start)
     return seconds
 
 

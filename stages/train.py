@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.datasets.arrays import read_split
+from stages.frameworks.export import check_agreement, to_contract
 from stages.model_file.classifier import Classifier, classify, open_classifier
-from stages.model_file.export import check_agreement, to_contract
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json
+from stages.runtime.inputs import reading
 from stages.runtime.parameters import read_parameter
 from stages.runtime.pins import require_pins
 
@@ -46,7 +47,7 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
     print(f"{name}: {len(train[1])} training, {len(validation[1])} validation images", flush=True)
     fitting.limit_threads(threads, settings["params"])
     with atomic_write(out) as model_file, atomic_write(learning_curve) as curve_file:
-        try:
+        with fitting_run(name):
             model, curve = fitting.fit(
                 build,
                 train,
@@ -59,13 +60,21 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
             classifier = open_classifier(content, threads)
             images = (validation if len(validation[1]) else train)[0][:COMPARED]
             check_agreement(predicting.predict(model, images), classify(classifier, images))
-        except InputError as error:
-            raise InputError(f"models.{name}: {error}") from None
         model_file.write_bytes(content)
         if curve is None:
             curve = [describe_end(classifier, *validation)]
         write_curve(curve_file, curve)
     print(f"{name}: {len(content) / 1e6:.2f} MB")
+
+
+@contextmanager
+def fitting_run(name: str) -> Iterator[None]:
+    """For a block that fits a run: what its parameters cause is an InputError that names it."""
+    try:
+        with reading("params", "choice for this model", "change them"):
+            yield
+    except InputError as error:
+        raise InputError(f"models.{name}: {error}") from error.__cause__
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 PAGE = Path(__file__).parents[1] / "docs" / "reliability.md"
-PLACE = re.compile(r"(?<=<!-- campaign -->\n).*?(?=\n<!-- end -->)", re.S)
+PLACE = re.compile(r"(<!-- campaign -->\n).*?(<!-- end -->)", re.S)
+TOTALS = {"kills": 200, "damaged inputs": 2000}
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,9 @@ class Campaign:
     seed: str | None
     item: pytest.Item
 
-    def share(self, total: int, among: int) -> int:
+    def share(self, kind: str, among: int) -> int:
         """How many of a campaign's faults one of `among` tests tries; 0 if this is none."""
-        return -(-total // among) if self.seed else 0
+        return -(-TOTALS[kind] // among) if self.seed else 0
 
     def count(self, kind: str, what: str, outcomes: list[str], *right: str) -> None:
         """Adds a row to the table: how many outcomes there were, and how many of each right one."""
@@ -57,9 +58,11 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     rows = [row for one in reports for key, row in one.user_properties if key == "campaign"]
     table = format_table(rows)
     terminalreporter.write_line(table)
-    if not config.getoption("keyword"):
-        text = f"The last one had the seed {seed}:\n\n{table}"
-        PAGE.write_text(PLACE.sub(lambda _: text, PAGE.read_text()))
+    if all(sum(row[2] for row in rows if row[0] == kind) >= TOTALS[kind] for kind in TOTALS):
+        text = f"The last one had the seed {seed}:\n\n{table}\n"
+        page, count = PLACE.subn(lambda found: f"{found[1]}{text}{found[2]}", PAGE.read_text())
+        assert count == 1
+        PAGE.write_text(page)
         terminalreporter.write_line(f"written to {PAGE}")
 
 

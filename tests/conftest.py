@@ -14,9 +14,10 @@ import yaml
 from filelock import FileLock
 from forked import Server
 
+from stages.runtime import lock
+from stages.runtime.lock import Stages
 from stages.sources import sheet
 from tools.engine import stages
-from tools.engine.stages import Stages
 from tools.sample import first_of_each_class, write_sheet
 
 pytest_plugins = ["campaign"]
@@ -124,7 +125,7 @@ def make_repro(project: Path, *options: str, jobs: int = 2) -> dict[str, str]:
 
 def read_lock(project: Path) -> Stages:
     """The stages of dvc.lock."""
-    return stages.read_lock((project / "dvc.lock").read_text())
+    return lock.read_lock((project / "dvc.lock").read_text())
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -135,9 +136,11 @@ def replace(path: Path, old: str, new: str) -> None:
 
 def without_times(project: Path) -> Stages:
     """The stages of dvc.lock without the timed ones and `compare`, which shows times."""
-    lock = read_lock(project)
+    recorded = read_lock(project)
     timed = stages.find_timed((project / "dvc.yaml").read_text())
-    return {name: lock[name] for name in lock if stages.kind_of(name) not in {*timed, "compare"}}
+    return {
+        name: recorded[name] for name in recorded if stages.kind_of(name) not in {*timed, "compare"}
+    }
 
 
 def make_toy(project: Path) -> None:

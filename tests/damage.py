@@ -3,7 +3,6 @@
 Each attempt runs in a process of its own, which may crash, hang or fill the memory.
 """
 
-import json
 import os
 import random
 import re
@@ -11,6 +10,7 @@ import resource
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,7 +95,7 @@ FAULTS = [flip, flip, set_bytes, cut, remove, repeat, insert, replace_word, repl
 def no_file(path: Path, chance: random.Random) -> None:
     """Puts something in the place of a file that is none, or is endless."""
     path.unlink()
-    kind = chance.choice(["pipe", "folder", "loop", "nothing", "link", "sparse", "empty"])
+    kind = chance.choice(["pipe", "folder", "loop", "nothing", "link", "sparse", "zeros", "empty"])
     if kind == "pipe":
         os.mkfifo(path)
     elif kind == "folder":
@@ -103,14 +103,17 @@ def no_file(path: Path, chance: random.Random) -> None:
     elif kind in ("loop", "link"):
         path.symlink_to(path.name if kind == "loop" else "/dev/zero")
     elif kind != "nothing":
+        sizes = {"sparse": 100_000_000_000, "zeros": 50_000_000}
         with path.open("wb") as file:
-            file.truncate(100_000_000_000 if kind == "sparse" else 0)
+            file.truncate(sizes.get(kind, 0))
 
 
 def attempt(read: Callable[[], object]) -> str:
     """The outcome of reading an input: `READ`, `REFUSED`, or what went wrong."""
     receiving, sending = os.pipe()
-    process = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12, if there are threads
+        process = os.fork()
     if process == 0:
         os.close(receiving)
         with open(sending, "w", encoding="utf-8", errors="backslashreplace") as answer:
@@ -148,9 +151,3 @@ def outcome_of(read: Callable[[], object]) -> str:
     except BaseException as error:
         return f"{type(error).__name__}: {error!s:.200}"
     return READ if time.process_time() - started < SECONDS else "takes too long"
-
-
-def summarize(outcomes: list[str]) -> str:
-    """The numbers of the outcomes, as JSON."""
-    right = [outcomes.count(READ), outcomes.count(REFUSED)]
-    return json.dumps([len(outcomes), *right])

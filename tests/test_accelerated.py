@@ -8,11 +8,11 @@ import pytest
 from sklearn.svm import SVC
 from test_export import METADATA, prepare
 
+from stages.frameworks.export import to_contract
 from stages.frameworks.sklearn.accelerated import carry_over
 from stages.frameworks.sklearn.convert import convert
 from stages.frameworks.sklearn.fit import fit, limit_threads
 from stages.model_file.classifier import classify, open_classifier
-from stages.model_file.export import to_contract
 from stages.models import estimator
 from stages.runtime.errors import InputError
 

@@ -27,29 +27,28 @@ from stages import check
 from stages.datasets import published
 from stages.datasets.arrays import read_split, write_split
 from stages.datasets.download import download
+from stages.frameworks.export import to_contract
 from stages.load import check as check_split
 from stages.load import find_source
 from stages.model_file.classifier import classify, open_classifier
-from stages.model_file.export import to_contract
 from stages.plot import read_curve
-from stages.profile import describe
-from stages.runtime.errors import InputError
+from stages.profile import describe, measure
+from stages.runtime.errors import LONGEST, InputError
 from stages.runtime.files import read_bytes, read_text
+from stages.runtime.lock import read_lock_file
 from stages.scoring.predictions import read_predictions, read_probabilities
 from stages.sources import idx
 from tools.ci import comment
 from tools.engine.lock_file import restore_damaged
-from tools.engine.stages import read_lock_file
 from tools.prediction.fit_picture import read_picture
 from tools.sample import write_sheet
 from tools.store.objects import read_folder
 
-CHANCE = np.random.default_rng(0)
 CLASSES = ["a", "b", "c"]
 LABELS = np.arange(9) % 3
 HTTP = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"
 INPUTS = 25  # per kind, if this is no campaign
-Make = Callable[[Path], None]
+Make = Callable[[Path, np.random.Generator], None]
 Read = Callable[[Path], object]
 KINDS: dict[str, tuple[Make, Read]] = {}
 
@@ -71,46 +70,46 @@ def read_data(folder: Path) -> None:
         check_split(split, read(folder, split, CLASSES), CLASSES)
 
 
-def images(*shape: int) -> Any:
-    return CHANCE.integers(0, 256, (len(LABELS), *shape), dtype=np.uint8)
+def images(chance: np.random.Generator, *shape: int) -> Any:
+    return chance.integers(0, 256, (len(LABELS), *shape), dtype=np.uint8)
 
 
 @kind("IDX", read_data)
-def write_idx(folder: Path) -> None:
+def write_idx(folder: Path, chance: np.random.Generator) -> None:
     for prefix in ("train", "t10k"):
-        idx.write_array(folder / f"{prefix}-images-idx3-ubyte", images(4, 5))
+        idx.write_array(folder / f"{prefix}-images-idx3-ubyte", images(chance, 4, 5))
         idx.write_array(folder / f"{prefix}-labels-idx1-ubyte", LABELS.astype(np.uint8))
 
 
 @kind("IDX, compressed", read_data)
-def write_compressed_idx(folder: Path) -> None:
-    write_idx(folder)
+def write_compressed_idx(folder: Path, chance: np.random.Generator) -> None:
+    write_idx(folder, chance)
     for path in list(folder.iterdir()):
         path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
 
 
 @kind("CSV", read_data)
-def write_csv(folder: Path) -> None:
+def write_csv(folder: Path, chance: np.random.Generator) -> None:
     for split in ("train", "test"):
-        rows = images(3, 3).reshape(len(LABELS), -1)
+        rows = images(chance, 3, 3).reshape(len(LABELS), -1)
         np.savetxt(folder / f"{split}_images.csv", rows, fmt="%d", delimiter=",")
         np.savetxt(folder / f"{split}_labels.csv", LABELS, fmt="%d")
 
 
 @kind("contact sheet", read_data)
-def write_sheets(folder: Path) -> None:
+def write_sheets(folder: Path, chance: np.random.Generator) -> None:
     for split in ("train", "test"):
-        write_sheet(folder, split, images(5, 5, 1), LABELS)
+        write_sheet(folder, split, images(chance, 5, 5, 1), LABELS)
 
 
 FORMATS = ("png", "jpg", "gif", "bmp", "tif", "webp", "ppm", "tga", "pcx", "sgi", "jp2", "ico")
 
 
 @kind("folder of pictures", read_data)
-def write_pictures(folder: Path) -> None:
+def write_pictures(folder: Path, chance: np.random.Generator) -> None:
     for split in ("train", "test"):
-        for index, image in enumerate(images(5, 7, 3)):
+        for index, image in enumerate(images(chance, 5, 7, 3)):
             path = folder / split / CLASSES[index % 3] / f"{index}.{FORMATS[index]}"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path)
@@ -122,9 +121,9 @@ def read_pictures(folder: Path) -> None:
 
 
 @kind("picture to predict", read_pictures)
-def write_one_picture(folder: Path) -> None:
-    name = CHANCE.choice(FORMATS)
-    Image.fromarray(images(40, 30, 3)[0]).save(folder / f"a.{name}")
+def write_one_picture(folder: Path, chance: np.random.Generator) -> None:
+    name = chance.choice(FORMATS)
+    Image.fromarray(images(chance, 40, 30, 3)[0]).save(folder / f"a.{name}")
 
 
 def read_arrays(folder: Path) -> None:
@@ -134,8 +133,8 @@ def read_arrays(folder: Path) -> None:
 
 
 @kind("arrays of a stage", read_arrays)
-def write_arrays(folder: Path) -> None:
-    write_split(folder / "split", images(4, 5, 1), LABELS.astype(np.uint8))
+def write_arrays(folder: Path, chance: np.random.Generator) -> None:
+    write_split(folder / "split", images(chance, 4, 5, 1), LABELS.astype(np.uint8))
     np.save(folder / "probabilities.npy", np.ones((len(LABELS), 3), np.float32))
 
 
@@ -146,7 +145,7 @@ def read_texts(folder: Path) -> None:
 
 
 @kind("predictions and learning curve", read_texts)
-def write_predictions(folder: Path) -> None:
+def write_predictions(folder: Path, chance: np.random.Generator) -> None:
     (folder / "predictions.csv").write_text("actual,predicted\na,b\nb,b\nc,a\n")
     (folder / "curve.csv").write_text("epoch,accuracy\n0,0.5\n1,0.6\n")
 
@@ -156,7 +155,7 @@ def read_parameters(folder: Path) -> None:
 
 
 @kind("params.yaml", read_parameters)
-def write_parameters(folder: Path) -> None:
+def write_parameters(folder: Path, chance: np.random.Generator) -> None:
     (folder / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
 
 
@@ -168,7 +167,7 @@ def read_pipeline(folder: Path) -> None:
 
 
 @kind("dvc.lock", read_pipeline)
-def write_lock(folder: Path) -> None:
+def write_lock(folder: Path, chance: np.random.Generator) -> None:
     (folder / "dvc.lock").write_bytes((ROOT / "dvc.lock").read_bytes()[:20_000])
 
 
@@ -177,8 +176,8 @@ def read_archive(folder: Path) -> None:
 
 
 @kind("archive", read_archive)
-def write_archive(folder: Path) -> None:
-    records = CHANCE.integers(0, 10, (2, 3073), dtype=np.uint8).tobytes()
+def write_archive(folder: Path, chance: np.random.Generator) -> None:
+    records = chance.integers(0, 10, (2, 3073), dtype=np.uint8).tobytes()
     with tarfile.open(folder / published.CIFAR10_FILE, "w:gz") as archive:
         for batch in [*published.CIFAR10_BATCHES["train"], *published.CIFAR10_BATCHES["t10k"]]:
             member = tarfile.TarInfo(f"cifar-10-batches-bin/{batch}.bin")
@@ -191,7 +190,7 @@ def read_folder_list(folder: Path) -> None:
 
 
 @kind("list of a folder, from a remote", read_folder_list)
-def write_folder_list(folder: Path) -> None:
+def write_folder_list(folder: Path, chance: np.random.Generator) -> None:
     entries = [{"md5": f"{n:032x}", "relpath": f"train/{n}.npy"} for n in range(5)]
     (folder / "list.dir").write_text(json.dumps(entries))
 
@@ -217,7 +216,7 @@ def download_file(folder: Path) -> None:
 
 
 @kind("answer of a download server", download_file)
-def write_answer(folder: Path) -> None:
+def write_answer(folder: Path, chance: np.random.Generator) -> None:
     (folder / "answer").write_bytes(HTTP + b"Content-Length: 10\r\n\r\n0123456789")
 
 
@@ -228,11 +227,14 @@ def ask_github(folder: Path) -> None:
         comment.find_comment(f"{many}/comments")
         comment.read_address(comment.ask("POST", one, {"body": "a report"}))
     except comment.CommentError as error:
-        raise InputError(error) from None
+        line = comment.in_one_line(error)
+        assert len(line) <= LONGEST
+        assert line.isprintable()
+        raise InputError(line) from None
 
 
 @kind("answer of GitHub's API", ask_github)
-def write_api_answer(folder: Path) -> None:
+def write_api_answer(folder: Path, chance: np.random.Generator) -> None:
     user, other = {"login": comment.AUTHOR}, {"id": 6, "user": None, "body": None}
     found = {"id": 7, "user": user, "body": comment.MARKER, "html_url": "https://example.org/7"}
     for name, answer in (("many", [other, found]), ("one", found)):
@@ -245,6 +247,7 @@ def read_model(folder: Path) -> None:
     path = folder / "model.onnx"
     classifier = open_classifier(path, threads=1)
     classify(classifier, np.ones((3, *classifier.input_shape), np.float32))
+    measure(classifier, warm_up=1, repeats=1, batch=2, batches=1)
     describe(path)
 
 
@@ -258,10 +261,10 @@ METADATA = {
 
 
 @kind("ONNX, a network", read_model)
-def write_network(folder: Path) -> None:
+def write_network(folder: Path, chance: np.random.Generator) -> None:
     weights = {
-        "filters": CHANCE.normal(size=(2, 1, 3, 3)),
-        "dense": CHANCE.normal(size=(32, 3)),
+        "filters": chance.normal(size=(2, 1, 3, 3)),
+        "dense": chance.normal(size=(32, 3)),
         "bias": np.zeros(3),
     }
     nodes = [
@@ -287,12 +290,12 @@ def write_network(folder: Path) -> None:
 
 
 @kind("ONNX, trees", read_model)
-def write_trees(folder: Path) -> None:
+def write_trees(folder: Path, chance: np.random.Generator) -> None:
     from sklearn.ensemble import RandomForestClassifier
 
     from stages.frameworks.sklearn.convert import convert
 
-    pixels = CHANCE.random((30, 36), dtype=np.float32)
+    pixels = chance.random((30, 36), dtype=np.float32)
     forest = RandomForestClassifier(3, random_state=0).fit(pixels, np.arange(30) % 3)
     content = to_contract(convert(forest, (36,)), METADATA | {"layout": "flat"})
     (folder / "model.onnx").write_bytes(content)
@@ -341,11 +344,11 @@ def test_damaged_input_is_read_or_refused_in_one_line(
 ) -> None:
     make, read = KINDS[name]
     outcomes = []
-    for number in range(campaign.share(2000, len(KINDS)) or INPUTS):
+    for number in range(campaign.share("damaged inputs", len(KINDS)) or INPUTS):
         folder = tmp_path / f"{number}"
         folder.mkdir()
-        make(folder)
         chance = random.Random(f"{campaign.seed} {name} {number}")
+        make(folder, np.random.default_rng(chance.randrange(2**32)))
         path = chance.choice(sorted(one for one in folder.rglob("*") if one.is_file()))
         if number == 0:
             pass  # undamaged

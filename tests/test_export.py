@@ -10,9 +10,9 @@ import pytest
 from conftest import ROOT, RUNS
 
 from stages.datasets.arrays import Split
+from stages.frameworks.export import check_agreement, make_canonical, to_contract
 from stages.frameworks.sklearn.fit import fit as fit_sklearn
 from stages.model_file.classifier import classify, open_classifier
-from stages.model_file.export import check_agreement, make_canonical, to_contract
 from stages.models import estimator
 from stages.normalize import learn, normalize
 from stages.reshape import reshape

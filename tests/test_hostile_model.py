@@ -11,9 +11,9 @@ import pytest
 from damage import READ, REFUSED, attempt
 from onnx import TensorProto, helper, numpy_helper
 
-from stages.model_file import classifier
+from stages.frameworks.export import to_contract
+from stages.model_file import limits
 from stages.model_file.classifier import classify, open_classifier, read_metadata
-from stages.model_file.export import to_contract
 from stages.runtime.errors import LONGEST, InputError
 
 FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
@@ -61,7 +61,10 @@ SLICE = {"from": [0], "to": [2], "axis": [1]}
 def inner(inputs: list[tuple[str, int]], outputs: list[tuple[str, int]]) -> onnx.GraphProto:
     """A graph in a node: it squares `state`."""
     takes, gives = (
-        [helper.make_tensor_value_info(name, kind, None) for name, kind in values]
+        [
+            helper.make_tensor_value_info(name, kind, None if kind == FLOAT else [])
+            for name, kind in values
+        ]
         for values in (inputs, outputs)
     )
     nodes = [helper.make_node("Mul", ["state", "state"], ["squared"])]
@@ -83,9 +86,13 @@ def with_loop(path: Path) -> None:
 def with_loop_in_a_branch(path: Path) -> None:
     with_loop(path)
     model = onnx.load(path)
-    branch = helper.make_graph([model.graph.node[0]], "branch", [], [])
+    loop = onnx.NodeProto.FromString(model.graph.node[0].SerializeToString())
+    (output,), go = loop.output, loop.input[1]
+    loop.output[:] = ["inner"]
+    value = helper.make_tensor_value_info("inner", FLOAT, None)
+    branch = helper.make_graph([loop], "branch", [], [value])
     model.graph.node[0].CopyFrom(
-        helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch)
+        helper.make_node("If", [go], [output], then_branch=branch, else_branch=branch)
     )
     path.write_bytes(model.SerializeToString())
 
@@ -130,7 +137,7 @@ def with_other_file(path: Path) -> None:
 
 
 def with_many_nodes(path: Path) -> None:
-    names = ["zero", *(f"x{number}" for number in range(classifier.NODES))]
+    names = ["zero", *(f"x{number}" for number in range(limits.NODES))]
     nodes = [helper.make_node("Neg", [one], [other]) for one, other in pairwise(names)]
     write(path, [*nodes, *then_label(names[-1])], SLICE | {"zero": np.float32(0)})
 
@@ -151,11 +158,49 @@ def with_probability(*add: float) -> Callable[[Path], object]:
     return lambda path: write(path, nodes, SLICE | values, probability=True)
 
 
+def with_constants(path: Path) -> None:
+    """Products of large constants, which ONNX Runtime computes when it opens the file."""
+    names = ["large", *(f"x{number}" for number in range(1000))]
+    nodes = [helper.make_node("Expand", ["value", "shape"], ["large"])]
+    nodes += [helper.make_node("MatMul", [one, "large"], [other]) for one, other in pairwise(names)]
+    nodes += [helper.make_node("ReduceSum", [names[-1]], ["z"], keepdims=0), *then_label("z")]
+    write(path, nodes, SLICE | {"value": np.float32(1), "shape": np.array([4000, 4000])})
+
+
+def with_one_slow_node(path: Path) -> None:
+    """ONNX Runtime cannot be asked to stop in a node."""
+    large = np.zeros((1, 1, 4000, 4000), np.float32)
+    nodes = [
+        helper.make_node("ReduceSum", ["images"], ["total"], keepdims=0),
+        helper.make_node("Add", ["large", "total"], ["image"]),
+        helper.make_node("MaxPool", ["image"], ["pooled"], kernel_shape=[3000, 3000]),
+        helper.make_node("ReduceMax", ["pooled"], ["z"], keepdims=0),
+    ]
+    write(path, [*nodes, *then_label("z")], SLICE | {"large": large})
+
+
+def as_another_format(path: Path) -> None:
+    """A file that is empty to protobuf, and of ONNX Runtime's own format to it."""
+    path.write_bytes(b"\x78\x00\x7a\x04ORTM" + bytes(100))
+
+
+def out_of_order(path: Path) -> None:
+    with_constants(path)
+    model = onnx.load(path)
+    nodes = [*model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes[::-1])
+    path.write_bytes(model.SerializeToString())
+
+
 LONG = np.array([10**11])
 HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a loop": (with_loop, "a Loop, which may never end"),
-    "a loop in a branch": (with_loop_in_a_branch, "a Loop, which may never end"),
+    "a loop": (with_loop, "takes more than 1 s for 3 images"),
+    "a loop in a branch": (with_loop_in_a_branch, "takes more than 1 s for 3 images"),
     "functions": (with_functions, "it has functions"),
+    "constants": (with_constants, "it takes more than 3 s to open"),
+    "nodes out of order": (out_of_order, "nodes are not in the order in which they compute"),
+    "another format": (as_another_format, "not a valid ONNX model"),
     "a scan of nothing": (with_endless_scan, "takes more than 1 s for 3 images"),
     "many nodes": (with_many_nodes, "more than 50,000 nodes"),
     "weights elsewhere": (with_other_file, "weights in another file"),
@@ -199,13 +244,24 @@ def test_a_hostile_model_is_refused_at_once(
     make, expected = HOSTILE[name]
     path = tmp_path / "model.onnx"
     make(path)
-    monkeypatch.setattr(classifier, "SECONDS", 1)
+    for limit, value in (("SECONDS", 1), ("PER_IMAGE", 0), ("OPENING", 3)):
+        monkeypatch.setattr(limits, limit, value)
     assert attempt(lambda: use(path)) == REFUSED
     with pytest.raises(InputError) as error:
         use(path)
     assert str(error.value).startswith(f"{path}: ")
     assert expected in str(error.value)
     assert len(str(error.value)) <= LONGEST
+
+
+def test_a_model_that_cannot_be_stopped_ends_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.onnx"
+    with_one_slow_node(path)
+    for limit, value in (("SECONDS", 1), ("PER_IMAGE", 0), ("GRACE", 1)):
+        monkeypatch.setattr(limits, limit, value)
+    assert attempt(lambda: use(path)) == ""  # it ends without an outcome, before it takes too long
 
 
 def test_a_model_that_is_none_of_these_is_used(tmp_path: Path) -> None:

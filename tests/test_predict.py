@@ -63,7 +63,7 @@ def save_bomb(folder: Path) -> Path:
 
 
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
-NO_PICTURE = f"not a picture in a format Pillow reads; {REMEDY}"
+NO_PICTURE = "not a valid picture (cannot identify image file"
 NAN = np.where(OBJECT, LIGHT, np.nan).astype(np.float32)
 USABLE = "usable: 0 to 1 or 255 or 65535"
 # How a file is made, and what is said of it after its path.
@@ -92,7 +92,7 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
         save(LIGHT.astype(np.int32) * 1000, "a.tif"),
         "not a valid picture (pixels from 0 to 255000; usable: 0 to 255 or 65535)",
     ),
-    "bomb": (save_bomb, "too large (Image size (100000000 pixels) exceeds limit of 89478485"),
+    "bomb": (save_bomb, "too large: 10000x10000 pixels; at most 89,478,485 are read; save it"),
     "missing": (lambda folder: folder / "a.png", "missing; name a picture or a folder"),
     "dangling link": (link_to("nothing.png"), "missing; name a picture or a folder"),
     "link to itself": (link_to("link.png"), "Too many levels of symbolic links; check"),
@@ -236,8 +236,9 @@ def test_statistics_of_the_training_images_come_from_the_model(
         ({"image_shape": [14, 28, 1]}, "gives images of (14, 28, 1), but its input is (784,)"),
         ({"image_shape": [14, 28, 2]}, "(image_shape.2: Input should be 1 or 3)"),
         ({"image_shape": [10**9, 10**9, 1]}, "(image_shape.0: Input should be less than or equal"),
-        ({"normalization": {"mean": [0.0], "deviation": [0.0]}}, "a deviation is not above 0"),
+        ({"normalization": {"mean": [0.0], "deviation": [0.0]}}, "a deviation is below 1e-09"),
         ({"normalization": {"mean": [float("nan")], "deviation": [1.0]}}, "finite number"),
+        ({"normalization": {"mean": [1e300], "deviation": [1.0]}}, "less than or equal to 1"),
         ({"normalization": [[0], [1]]}, "(normalization: "),
     ],
 )

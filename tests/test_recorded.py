@@ -246,7 +246,7 @@ def test_kills_at_any_moment_lose_nothing(
     whole: Path, undisturbed: Path, tmp_path: Path, tool: str, campaign: Campaign
 ) -> None:
     outcomes: list[str] = []
-    for number in range(campaign.share(200, len(TOOLS)) // len(VICTIMS) or 1):
+    for number in range(campaign.share("kills", len(TOOLS)) // len(VICTIMS) or 1):
         project = shutil.copytree(whole, tmp_path / f"{number}")
         chance = random.Random(f"{campaign.seed} {tool} {number}")
         kill_often(project, tool, chance)

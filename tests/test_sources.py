@@ -173,7 +173,7 @@ def test_wrong_pictures(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"c/9.png: not a valid picture"):
         pictures.read(tmp_path, "train", CLASSES)
     (tmp_path / "train" / "c" / "9.png").write_text("text")
-    with pytest.raises(InputError, match=r"c/9.png: not a picture"):
+    with pytest.raises(InputError, match=r"c/9.png: not a valid picture"):
         pictures.read(tmp_path, "train", CLASSES)
     with pytest.raises(InputError, match=r"train/c: no such class; params.yaml names a, b"):
         pictures.read(tmp_path, "train", ["a", "b"])

@@ -9,9 +9,9 @@ from sklearn.svm import SVC
 from test_export import prepare
 
 from stages.datasets.arrays import Split
+from stages.frameworks.export import to_contract
 from stages.frameworks.sklearn.convert import convert
 from stages.model_file.classifier import classify, open_classifier
-from stages.model_file.export import to_contract
 
 
 @pytest.fixture(scope="module")

@@ -23,10 +23,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
+from stages.frameworks.export import to_contract
 from stages.frameworks.sklearn.convert import convert
 from stages.frameworks.sklearn.trees import KINDS, fill_nodes, round_down
 from stages.model_file.classifier import open_classifier
-from stages.model_file.export import to_contract
 
 FEATURES = 5
 NOISE = np.random.default_rng(0).normal(size=(400, FEATURES + 1)).astype(np.float32)

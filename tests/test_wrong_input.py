@@ -23,7 +23,7 @@ from stages.sources import sheet
 from tools.sample import write_sheet
 
 MODELS = ", ".join(sorted(path.stem for path in (ROOT / "stages/models").glob("*.py")))
-FRAMEWORKS = ", ".join(sorted(path.name for path in (ROOT / "stages/frameworks").glob("[a-z]*")))
+FRAMEWORKS = ", ".join(sorted(p.parent.name for p in (ROOT / "stages/frameworks").glob("*/fit.py")))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
 # A key of params.yaml, a value for it (... removes it), and what the message says.
@@ -100,7 +100,10 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
 
 
 @pytest.mark.parametrize(("key", "value", "expected"), WRONG_PARAMETERS)
-def test_wrong_parameters(tmp_path: Path, key: str, value: Any, expected: list[str]) -> None:
+def test_wrong_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: Any, expected: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     params: Any = copy.deepcopy(PARAMS)
     *parents, last = key.split(".")
     section = params
@@ -110,9 +113,10 @@ def test_wrong_parameters(tmp_path: Path, key: str, value: Any, expected: list[s
         del section[last]
     else:
         section[last] = value
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    with pytest.raises(InputError) as error:
-        check.main(tmp_path / "params.yaml", tmp_path / "out" / "params.txt")
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    Path("pyproject.toml").symlink_to(ROOT / "pyproject.toml")
+    with pytest.raises(InputError, match=r"^params\.yaml: ") as error:
+        check.main(Path("params.yaml"), Path("out/params.txt"))
     for part in expected:
         assert part in str(error.value)
     assert not (tmp_path / "out").exists()
@@ -131,7 +135,7 @@ def test_dvc_stops_at_a_wrong_parameter(project: Path) -> None:
     result = run("dvc", "repro", cwd=project, status=255)
     errors = [line for line in result.stderr.splitlines() if line.startswith("check: error:")]
     assert errors == [
-        "check: error: models.cifar10-cnn.layout is 'square': choose from flat, image"
+        "check: error: params.yaml: models.cifar10-cnn.layout is 'square': choose from flat, image"
     ]
     assert "Traceback" not in result.stderr
     (project / "params.yaml").write_text(content)

@@ -11,8 +11,8 @@ from stages.runtime.command import run
 import typer
 
 from stages.runtime.errors import InputError
+from stages.runtime.lock import read_lock_file
 from tools.engine.programs import attempt
-from tools.engine.stages import read_lock_file
 
 
 def main() -> None:

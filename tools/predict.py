@@ -19,7 +19,6 @@ from stages.reshape import LAYOUTS, reshape
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import read_parameter
 from stages.runtime.text import show
-from stages.runtime.unchanged import require_recorded
 from tools.prediction.fit_picture import read_picture
 
 TOP = 3
@@ -27,10 +26,14 @@ MODELS = Path("data/models")
 
 
 def main(
-    model: Annotated[Path, typer.Argument(help="data/models/RUN.onnx")],
+    model: Annotated[Path, typer.Argument(help="data/models/RUN.onnx", readable=False)],
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE...", help="pictures, or folders that contain only pictures"),
+        typer.Argument(
+            metavar="IMAGE...",
+            help="pictures, or folders that contain only pictures",
+            readable=False,  # the others are classified if one is not
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of text")] = False,
     invert: Annotated[
@@ -69,7 +72,6 @@ def open_model(model: Path) -> Classifier:
         known = ", ".join(map(str, sorted(MODELS.glob("*.onnx"))))
         remedy = f"choose one of {known}" if known else "run `make repro` to train models"
         raise InputError(f"{model}: no such model file; {remedy}")
-    require_recorded(model)
     classifier = open_classifier(model, read_parameter("threads"))
     metadata = read_metadata(classifier)
     image = np.empty((1, *metadata.image_shape))
@@ -156,7 +158,7 @@ def list_top(
 def explain(path: Path, error: Exception) -> str:
     """One line that says what is wrong with a file."""
     if isinstance(error, OSError):
-        return f"{show(path)}: {error.strerror or error}; check its name and permissions"
+        return str(InputError(f"{path}: {error.strerror}; check its name and permissions"))
     return str(error)
 
 

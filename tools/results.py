@@ -12,10 +12,11 @@ import typer
 from tabulate import tabulate
 
 from stages.runtime.files import read_json
+from stages.runtime.lock import Stages, read_lock, read_lock_file
 from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
 from tools.engine.programs import show_file
-from tools.engine.stages import Stages, find_timed, kind_of, read_lock, read_lock_file
+from tools.engine.stages import find_timed, kind_of
 from tools.revisions.lock_changes import Reasons, explain
 
 

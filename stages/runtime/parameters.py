@@ -72,7 +72,7 @@ def _find(name: str, path: Path) -> Any:
     return value
 
 
-def parse(text: str, most: int = MOST_VALUES) -> Any:
+def parse(text: str) -> Any:
     """The content of a YAML file; an error of ruamel.yaml, or a ValueError, if it is not valid."""
-    require_small(YAML(typ="safe").parse(text), most)
+    require_small(YAML(typ="safe").parse(text), MOST_VALUES)
     return YAML(typ="safe").load(text)

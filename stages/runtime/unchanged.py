@@ -16,11 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import reading
-from stages.runtime.parameters import PARAMETERS, PINS, find_changed_parameter, parse
+from stages.runtime.lock import LOCK, find_hash
+from stages.runtime.parameters import PARAMETERS, PINS, find_changed_parameter
 
-LOCK = Path("dvc.lock")
-LOCK_VALUES = 1_000_000  # at most; this pipeline's has 6,000
 HASHED = "INPUTS_HASHED"  # `make repro` sets this variable: it has hashed what the stage reads
 SMALL = 1_000_000  # bytes; larger files are compared by size and time alone
 
@@ -127,24 +125,22 @@ def read_state(path: str) -> State | None:
     return (found.st_size, found.st_mtime_ns, digest)
 
 
-def require_recorded(path: Path) -> None:
-    """Hashes a file that dvc.lock names as an output, whatever its size and time are.
+def is_recorded(path: Path) -> bool:
+    """Whether dvc.lock names a file as an output, with the content that it has now.
 
     Raises:
-        InputError: it has other content than that.
+        InputError: it names it with other content.
     """
-    if not LOCK.exists():
-        return
-    with reading(LOCK, "lock file of DVC", "run `make repro`, which restores it"):
-        stages = parse(LOCK.read_text(encoding="utf-8"), LOCK_VALUES)["stages"].values()
-        outs = {out["path"]: out["md5"] for stage in stages for out in stage.get("outs", [])}
-    recorded = outs.get(Path(os.path.relpath(path)).as_posix())
+    recorded = find_hash(path)
+    if recorded is None:
+        return False
     with path.open("rb") as file:
-        if recorded not in (None, hashlib.file_digest(file, "md5").hexdigest()):
-            raise InputError(
-                f"{path}: not the one that dvc.lock names; if it was made after that was written, "
-                "run `make repro`, else `make verify-files`"
-            )
+        if hashlib.file_digest(file, "md5").hexdigest() == recorded:
+            return True
+    raise InputError(
+        f"{path}: not the one that dvc.lock names; if it was made after that was written, run "
+        "`make repro`, else `make verify-files`"
+    )
 
 
 def require_unchanged(files: dict[str, State]) -> None:

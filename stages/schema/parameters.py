@@ -70,7 +70,7 @@ def make_schema() -> Any:
         "Parameters",
         __base__=Strict,
         seed=(Annotated[int, Field(ge=0, lt=2**32)], ...),  # what numpy and scikit-learn accept
-        threads=(Annotated[int, Field(ge=1, le=1000)], ...),
+        threads=(Annotated[int, Field(ge=1, le=256)], ...),
         data=(Annotated[dict[Name, Dataset], Field(min_length=1)], ...),
         audit=(Audit, ...),
         normalize=(normalize, ...),

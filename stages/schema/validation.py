@@ -40,8 +40,13 @@ def validate(schema: type[Schema], content: Any, *at: str) -> Schema:
 
 def describe(problem: ErrorDetails, *at: str) -> str:
     """A problem that pydantic found: the key, its value unless that is a dictionary, the reason."""
-    key = ".".join(map(str, [*at, *problem["loc"]])) or "params.yaml"
+    key = ".".join(map(str, [*at, *problem["loc"]])) or "the file"
     message = problem["msg"].removeprefix("Value error, ")
     if isinstance(problem["input"], dict):
-        return f"{key}: {message}"
-    return f"{key} is {problem['input']!r}: {message}"
+        return f"{key}: {message}" if problem["loc"] or at else message
+    return f"{key} is {show_value(problem['input'])}: {message}"
+
+
+def show_value(value: Any) -> str:
+    """A value as Python writes it; Python refuses to write a number of very many digits."""
+    return "a huge number" if isinstance(value, int) and abs(value) >= 10**50 else f"{value!r:.100}"

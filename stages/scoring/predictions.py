@@ -34,15 +34,14 @@ def read_predictions(
     """
     index = {known: label for label, known in enumerate(classes)}
     with reading(f"{name}", "file of predictions", REMEDY):
-        pairs = [
-            [index.get(row[key]) for key in HEADER]
-            for row in csv.DictReader(io.StringIO(text, newline=""))
-        ]
-        if unknown := next((pair for pair in pairs if None in pair), None):
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        names = [row[key] for row in rows for key in HEADER]
+        if unknown := set(names) - set(classes):
             raise InputError(
-                f"{name}: unknown class in row {pairs.index(unknown) + 1}; expected "
-                f"{', '.join(classes)}; run `dvc repro` to update it"
+                f"{name}: unknown class {unknown.pop()!r:.80}; expected {', '.join(classes)}; run "
+                "`dvc repro` to update it"
             )
+        pairs = [index[one] for one in names]
         labels, predicted = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
         return labels, predicted
 

@@ -11,7 +11,8 @@ from stages.runtime.errors import InputError
 from stages.runtime.inputs import MB, SPLIT, reading, require_file
 
 MARKER = "train_images.csv"
-LARGEST = 2 * SPLIT  # bytes of a file: a pixel takes at least two, `0,`
+LARGEST = 5 * SPLIT  # bytes of a file: a pixel is `255,` or shorter, or 25 bytes of a float
+LONGEST = 40 * MB  # bytes of a line
 LABELS = 100 * MB  # bytes of a file of labels
 REMEDY = "correct it"
 ROWS = 5000  # at a time if pixels are written as 7.0: float64 takes eight times the memory
@@ -35,6 +36,11 @@ def read(
         side = isqrt(count // channels)
         if side * side * channels == count:
             images = rows.reshape(-1, side, side, channels)
+            if rows.size > SPLIT:
+                raise InputError(
+                    f"{path}: {rows.size / MB:,.0f} MB of pixels; at most {SPLIT / MB:,.0f} MB are "
+                    "read"
+                )
             return images, read_labels(folder / f"{split}_labels.csv", len(classes))
     raise InputError(
         f"{path}: line 1: {count} numbers are not a square image, in gray (such as 784) or color "
@@ -86,8 +92,8 @@ def find_mistake(path: Path) -> str:
             for column, value in enumerate(values, start=1):
                 if not is_whole(value, 256):
                     return (
-                        f"line {line_number}, column {column}: {value.strip()!r} is not a whole "
-                        "number from 0 to 255"
+                        f"line {line_number}, column {column}: {value.strip()[:40]!r} is not a "
+                        "whole number from 0 to 255"
                     )
     return "cannot be read as rows of numbers"
 
@@ -103,8 +109,8 @@ def read_labels(path: Path, classes: int) -> NDArray[np.int64]:
             continue
         if not is_whole(line, classes):
             raise InputError(
-                f"{path}: line {line_number}: {line.strip()!r} is not a class, a whole number from "
-                f"0 to {classes - 1}"
+                f"{path}: line {line_number}: {line.strip()[:40]!r} is not a class, a whole number "
+                f"from 0 to {classes - 1}"
             )
         labels.append(int(float(line)))
     return np.array(labels, dtype=np.int64)
@@ -120,8 +126,19 @@ def is_whole(text: str, below: int) -> bool:
 
 
 def require_content(path: Path, largest: int) -> None:
-    """Refuses a file that is missing, too large or empty."""
+    """Refuses a file that is missing, too large or empty, or has a line without end."""
     require_file(path, largest, "a data set of this format needs it")
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        if not any(line.strip() for line in lines):
-            raise InputError(f"{path}: empty")
+    length, lines, empty = 0, 0, True
+    with path.open("rb") as file:
+        while block := file.read(MB):
+            empty = empty and not block.strip()
+            first, *others = block.split(b"\n")
+            length += len(first)
+            if length > LONGEST:
+                raise InputError(
+                    f"{path}: line {lines + 1} has more than {LONGEST / MB:,.0f} MB; {REMEDY}"
+                )
+            if others:
+                lines, length = lines + len(others), len(others[-1])
+    if empty:
+        raise InputError(f"{path}: empty")

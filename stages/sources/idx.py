@@ -14,6 +14,8 @@ from stages.runtime.inputs import MB, SPLIT, reading, require_file
 
 MARKER = "train-images-idx?-ubyte*"
 PREFIXES = {"train": "train", "test": "t10k"}
+LABELS = 100 * MB  # bytes of a file of labels
+HEADER = 20  # bytes, with up to four axes
 UINT8 = 8  # the header's code for this type
 
 
@@ -28,10 +30,10 @@ def read(
         InputError: a file is missing, not in this format, or not of the length in its header.
     """
     path = find(folder, f"{PREFIXES[split]}-images-idx?-ubyte*")
-    images = read_array(path, axes=(3, 4))
+    images = read_array(path, (3, 4), SPLIT)
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    labels = read_array(find(folder, f"{PREFIXES[split]}-labels-idx1-ubyte*"), axes=(1,))
+    labels = read_array(find(folder, f"{PREFIXES[split]}-labels-idx1-ubyte*"), (1,), LABELS)
     return images, labels.astype(np.int64)
 
 
@@ -44,10 +46,12 @@ def find(folder: Path, pattern: str) -> Path:
     return found[0]
 
 
-def read_array(path: Path, axes: tuple[int, ...] = (1, 3, 4)) -> NDArray[np.uint8]:
-    """The array of one file, with one of these numbers of axes."""
+def read_array(
+    path: Path, axes: tuple[int, ...] = (1, 3, 4), largest: int = SPLIT
+) -> NDArray[np.uint8]:
+    """The array of one file, with one of these numbers of axes and at most `largest` bytes."""
     remedy = "replace it"
-    require_file(path, SPLIT, remedy)
+    require_file(path, largest + HEADER, remedy)
     with reading(path, "IDX file", remedy), open_file(path) as file:
         start = file.read(4)
         if len(start) < 4 or start[:3] != bytes((0, 0, UINT8)) or start[3] not in axes:
@@ -57,8 +61,10 @@ def read_array(path: Path, axes: tuple[int, ...] = (1, 3, 4)) -> NDArray[np.uint
             )
         shape = struct.unpack(f">{start[3]}I", file.read(4 * start[3]))
         size, after = math.prod(shape), file.tell()
-        if size > SPLIT:
-            raise InputError(f"{path}: {size / MB:,.0f} MB; at most {SPLIT / MB:,.0f} MB are read")
+        if size > largest:
+            raise InputError(
+                f"{path}: {size / MB:,.0f} MB; at most {largest / MB:,.0f} MB are read; {remedy}"
+            )
         content: NDArray[np.uint8]
         if path.suffix == ".gz":
             content = np.frombuffer(file.read(size + 1), dtype=np.uint8)

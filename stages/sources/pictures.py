@@ -1,6 +1,10 @@
 """Picture files in `train/` and `test/`, in one subfolder per class, named after the class."""
 
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,11 +13,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import MB, SPLIT, reading, require_file
+from stages.runtime.inputs import MB, SPLIT, limit_time, reading, require_file
 
 MARKER = "train/*/"
 LARGEST = 500 * MB  # bytes of a picture file
+SECONDS = 60  # that it may take to read one
 REMEDY = "replace or remove it"
+
+
+@cache
+def list_formats() -> list[str]:
+    """The formats that Pillow reads itself; for EPS it runs Ghostscript, and so what is in it."""
+    Image.init()
+    return sorted(Image.OPEN.keys() - {"EPS"})
 
 
 def read(
@@ -65,14 +77,26 @@ class Kind(NamedTuple):
     size: tuple[int, int]
 
 
+@contextmanager
+def open_image(path: Path, remedy: str) -> Iterator[Image.Image]:
+    """A picture file, for a block that reads it; what is wrong with it becomes one InputError."""
+    with (
+        reading(path, "picture", remedy),
+        limit_time(SECONDS),
+        warnings.catch_warnings(action="ignore"),  # an unusable picture raises an error
+        Image.open(path, formats=list_formats()) as picture,
+    ):
+        yield picture
+
+
 def read_kind(path: Path) -> Kind:
-    """What a picture says of its pixels; they are not read."""
+    """The pixel format and size that a picture's header gives; its pixels are not read."""
     require_file(path, LARGEST, REMEDY)
-    with reading(path, "picture", REMEDY), Image.open(path) as picture:
+    with open_image(path, REMEDY) as picture:
         return Kind(picture.mode, picture.size)
 
 
 def read_picture(path: Path, mode: str) -> NDArray[np.uint8]:
     """The pixels of a picture, uint8 (h, w) or (h, w, 3)."""
-    with reading(path, "picture", REMEDY), Image.open(path) as picture:
+    with open_image(path, REMEDY) as picture:
         return np.asarray(picture.convert(mode))

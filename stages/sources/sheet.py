@@ -72,7 +72,7 @@ def read_labels(path: Path) -> NDArray[np.int64]:
     for line_number, line in enumerate(lines, start=1):
         if not (line.strip().isdecimal() and len(line) < 10):
             raise InputError(
-                f"{path}: line {line_number}: {line!r} is not a class number, 0 or more"
+                f"{path}: line {line_number}: {line[:40]!r} is not a class number, 0 or more"
             )
         labels.append(int(line))
     return np.array(labels, dtype=np.int64)

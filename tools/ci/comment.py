@@ -38,7 +38,11 @@ def main(path: str) -> str:
     """
     repository = f"{read_variable('GITHUB_API_URL')}/repos/{read_variable('GITHUB_REPOSITORY')}"
     thread = f"{repository}/issues/{read_variable('PULL_REQUEST')}/comments"
-    body = {"body": fit(Path(path).read_text(encoding="utf-8"), read_variable("RUN_URL"))}
+    body = {
+        "body": fit(
+            Path(path).read_text(encoding="utf-8", errors="replace"), read_variable("RUN_URL")
+        )
+    }
     known = find_comment(thread)
     if known is None:
         return read_address(ask("POST", thread, body))
@@ -65,7 +69,7 @@ def find_comment(thread: str) -> int | None:
                 author = (comment["user"] or {}).get("login")  # null: the account was deleted
                 if author == AUTHOR and (comment["body"] or "").startswith(MARKER):
                     return int(comment["id"])
-        except (TypeError, KeyError, AttributeError, ValueError):
+        except (TypeError, LookupError, AttributeError, ValueError, OverflowError):
             raise unexpected(url, comments) from None
         if not comments:
             return None
@@ -75,7 +79,7 @@ def find_comment(thread: str) -> int | None:
 def read_address(comment: Any) -> str:
     """The address of a comment that was written."""
     try:
-        return str(comment["html_url"])
+        return in_one_line(comment["html_url"])
     except (TypeError, KeyError):
         raise unexpected("the answer", comment) from None
 
@@ -91,7 +95,10 @@ def ask(method: str, url: str, body: dict[str, str] | None = None) -> Any:
     Raises:
         CommentError: it refuses or cannot be reached.
     """
-    request = Request(url, None if body is None else json.dumps(body).encode(), method=method)
+    try:
+        request = Request(url, None if body is None else json.dumps(body).encode(), method=method)
+    except ValueError as error:
+        raise CommentError(f"{url}: {error}; set GITHUB_API_URL") from None
     request.add_header("Accept", "application/vnd.github+json")
     request.add_header("Content-Type", "application/json")
     # Not sent after a redirect: no other server gets the token.
@@ -109,7 +116,7 @@ def ask(method: str, url: str, body: dict[str, str] | None = None) -> Any:
         raise CommentError(
             f"{method} {url}: {error.code} {error.reason}: {said}; {remedy}"
         ) from None
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise CommentError(f"{method} {url}: {error!s:.100}; run the job again") from None
     if len(content) > LARGEST:
         raise CommentError(f"{method} {url}: an answer of more than {LARGEST} bytes")
@@ -117,6 +124,12 @@ def ask(method: str, url: str, body: dict[str, str] | None = None) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError):
         raise unexpected(f"{method} {url}", content) from None
+
+
+def in_one_line(said: object) -> str:
+    """A text in at most 270 characters that can be printed: its start and its end."""
+    text = "".join(one if one.isprintable() else "?" for one in " ".join(str(said).split()))
+    return text if len(text) <= 270 else f"{text[:155]} ... {text[-110:]}"
 
 
 def read_variable(name: str) -> str:
@@ -132,4 +145,4 @@ if __name__ == "__main__":
     try:
         print(main(sys.argv[1]))
     except (CommentError, OSError) as error:
-        sys.exit(f"comment: error: {' '.join(str(error).split())}")
+        sys.exit(f"comment: error: {in_one_line(error)}")

@@ -12,8 +12,8 @@ from dvc.utils.serialize import dump_yaml, dumps_yaml, parse_yaml_for_update
 
 from stages.runtime.files import atomic_write
 from stages.runtime.inputs import require_file
+from stages.runtime.lock import LARGEST, LOCK, parse
 from tools.engine.programs import show_file
-from tools.engine.stages import LARGEST, LOCK, parse
 
 HEAD = "schema: '2.0'\nstages:\n"
 # As DVC writes it: each stage is a line with two blanks before its name, then lines with more.

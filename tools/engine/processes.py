@@ -115,8 +115,9 @@ def run_module(arguments: list[str]) -> None:
     except SystemExit as end:
         if end.code:
             raise
-    except ImportError:  # Python itself would call this, multiprocessing does not
-        sys.excepthook(*sys.exc_info())
+    except ImportError:
+        sys.excepthook(*sys.exc_info())  # as Python does; it ends this process
+        raise
     finally:
         atexit._run_exitfuncs()  # as at the end of Python, which a forked process does not reach
 

@@ -18,10 +18,10 @@ from dvc.stage.serialize import to_lockfile
 
 from stages.runtime.errors import InputError
 from stages.runtime.files import remove
+from stages.runtime.lock import read_lock
 from stages.runtime.parameters import name_change
 from tools.engine.lock_file import write_entries
 from tools.engine.plan import Stage, is_redefined
-from tools.engine.stages import read_lock
 from tools.store.objects import hash_content
 from tools.store.runs import CheckedStageCache
 

@@ -1,18 +1,18 @@
 """Opens any picture file as 8 bits of gray or RGB, and lists what was done to it."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import MB, reading, require_file
+from stages.runtime.inputs import require_file
+from stages.sources.pictures import LARGEST, open_image
 
 # By mode, the possible values of white; the first that no pixel exceeds is taken.
 WHITE = {"I;16": (65535,), "I": (255, 65535), "F": (1, 255, 65535)}
 REMEDY = "re-save it, e.g. as PNG, or leave it out"
-LARGEST = 500 * MB  # bytes of a file
+PIXELS = 89_478_485  # of a picture, as Pillow itself suggests for files of others
 
 
 def open_picture(path: Path) -> tuple[Image.Image, list[str]]:
@@ -23,16 +23,13 @@ def open_picture(path: Path) -> tuple[Image.Image, list[str]]:
     """
     require_file(path, LARGEST, "name a picture or a folder of pictures")
     done: list[str] = []
-    with reading(path, "picture", REMEDY), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an unusable picture raises an error
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(path) as opened:
-                return flatten(upright(opened, done), done), done
-        except UnidentifiedImageError:
-            raise InputError(f"{path}: not a picture in a format Pillow reads; {REMEDY}") from None
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise InputError(f"{path}: too large ({error}); save it smaller") from None
+    with open_image(path, REMEDY) as opened:
+        if opened.width * opened.height > PIXELS:
+            raise InputError(
+                f"{path}: too large: {opened.width}x{opened.height} pixels; at most {PIXELS:,} are "
+                "read; save it smaller"
+            )
+        return flatten(upright(opened, done), done), done
 
 
 def upright(opened: Image.Image, done: list[str]) -> Image.Image:

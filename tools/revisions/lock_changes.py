@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.engine.stages import Stages
+from stages.runtime.lock import Stages
 from tools.revisions.markdown import code
 
 FEW = 3

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
 from stages.runtime.inputs import reading
+from stages.runtime.lock import Stages, read_lock
 from stages.runtime.parameters import parse
 from stages.scoring.predictions import read_predictions, read_probabilities
 from tools.engine.names import require_names
-from tools.engine.stages import Stages, read_lock
 from tools.revisions.significance import Answers
 from tools.store.objects import hash_bytes
 

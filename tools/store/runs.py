@@ -17,7 +17,7 @@ from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
 from dvc.stage.cache import StageCache, _get_cache_hash, _get_stage_hash
 
 from stages.runtime.files import atomic_write
-from tools.engine.stages import parse
+from stages.runtime.lock import parse
 from tools.store.bring import complete_outputs
 from tools.store.outputs import describe, require_no_links
 from tools.store.remote import has_remote, one_line_errors

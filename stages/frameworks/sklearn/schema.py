@@ -91,9 +91,10 @@ def find_classifier(estimator: str) -> Any:
     Raises:
         InputError: scikit-learn or scikit-learn-intelex lacks it, or it is not a classifier.
     """
-    if estimator.partition(".")[0] not in ("sklearn", ACCELERATED) or "." not in estimator:
+    known = estimator.startswith(("sklearn.", f"{ACCELERATED}.")) and estimator.count(".") < 10
+    if not known:
         raise InputError(
-            f"estimator {estimator!r} is not from scikit-learn; use e.g. sklearn.svm.SVC"
+            f"estimator {estimator[:100]!r} is not from scikit-learn; use e.g. sklearn.svm.SVC"
         )
     own = own_path(estimator)
     # On a platform without scikit-learn-intelex, scikit-learn's own classifier is trained.

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator
 from sklearn.base import BaseEstimator, clone
 
+from stages.frameworks.export import check_agreement, to_contract
 from stages.frameworks.sklearn.accelerated import carry_over
 from stages.frameworks.sklearn.convert import convert
 from stages.frameworks.sklearn.predict import predict
 from stages.model_file.classifier import classify, open_classifier
-from stages.model_file.export import check_agreement, to_contract
 from stages.runtime.errors import InputError
 
 EXPORT_FAILS = (RuntimeError, NotImplementedError, TypeError, ValueError, NameError)
