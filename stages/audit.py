@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from stages.datasets.arrays import SPLITS, Split, read_split
-from stages.datasets.duplicates import find_exact, find_near
-from stages.figures.pairs import draw_pairs
+from stages.duplicates.find import find_exact, find_near
+from stages.duplicates.pairs import draw_pairs
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json, write_json
 from stages.runtime.parameters import read_parameter
@@ -128,13 +128,12 @@ def refuse_overlap(dataset: str, nearest: Nearest, allowed: int) -> None:
     """Raises an InputError if more than `allowed` test images are also training images."""
     found = np.flatnonzero(nearest.same)
     if len(found) > allowed:
-        pairs = [f"test {i} is training {nearest.index[i]}" for i in found[:3]]
-        more = [f"{len(found) - 3} more"] if len(found) > 3 else []
+        pairs = [f"test {i} is training {nearest.index[i]}" for i in found[:2]]
+        more = [f"{len(found) - 2} more"] if len(found) > 2 else []
         raise InputError(
             f"data set {dataset}: {len(found)} of {len(nearest.same)} test images are also "
-            f"training images ({', '.join(pairs + more)}), but audit.max_overlap allows {allowed}: "
-            "accuracy on them measures memorization. Remove them, or accept them with "
-            f"`dvc exp run -S audit.max_overlap={len(found)}`"
+            f"training images ({', '.join(pairs + more)}), but audit.max_overlap allows {allowed}; "
+            f"remove them, or accept them with `dvc exp run -S audit.max_overlap={len(found)}`"
         )
 
 

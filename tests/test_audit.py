@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages import audit, load
-from stages.datasets import duplicates
-from stages.datasets.duplicates import find_exact, find_near
+from stages.duplicates import find
+from stages.duplicates.find import find_exact, find_near
 from stages.runtime.errors import InputError
 from stages.sources import sheet
 from tools.sample import write_sheet
@@ -138,7 +138,7 @@ def test_a_shortlist_loses_none_that_a_search_with_all_moves_finds(
     train, _ = sheet.read(SAMPLE / dataset, "train", [])
     test, _ = sheet.read(SAMPLE / dataset, "test", [])
     nearest, distance = find_near(test[:300], train)
-    monkeypatch.setattr(duplicates, "FEW", np.ones(25, dtype=bool))
+    monkeypatch.setattr(find, "FEW", np.ones(25, dtype=bool))
     nearest_of_all, distance_of_all = find_near(test[:300], train)
     assert (nearest == nearest_of_all).mean() >= 0.995
     np.testing.assert_array_equal(distance < NEAR, distance_of_all < NEAR)

@@ -130,13 +130,13 @@ def test_a_line_too_many_is_named(house: Path) -> None:
 
 
 def test_a_file_that_a_folder_has_too_many_is_named(house: Path) -> None:
-    (house / "stages/model_file/more.py").write_text("")
+    (house / "stages/duplicates/more.py").write_text("")
     assert check() == (
-        "dvc.yaml: train does not read all of stages/model_file\n  - stages/model_file/more.py\n"
+        "dvc.yaml: audit does not read all of stages/duplicates\n  - stages/duplicates/more.py\n"
     )
 
 
 def test_an_import_inside_a_function_counts(house: Path) -> None:
     with (house / "stages/models/mlp.py").open("a") as file:
-        file.write("\n\ndef late():\n    from stages.datasets import duplicates\n")
-    assert "dvc.yaml: train lacks\n  - stages/datasets/duplicates.py\n" in check()
+        file.write("\n\ndef late():\n    from stages.duplicates import find\n")
+    assert "dvc.yaml: train lacks\n  - stages/duplicates/find.py\n" in check()

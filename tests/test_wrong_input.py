@@ -306,7 +306,7 @@ def test_a_stage_prints_one_line_and_leaves_nothing(project: Path) -> None:
     assert result.stdout == ""
     (line,) = result.stderr.splitlines()
     assert line.startswith(
-        "evaluate: error: data/models/fashion_mnist-mlp.onnx: not a valid ONNX model"
+        "evaluate: error: data/models/fashion_mnist-mlp.onnx: not the one that dvc.lock names"
     )
     assert not (project / "metrics/fashion_mnist-mlp.json").exists()
     assert not (project / "plots/new.csv").exists()

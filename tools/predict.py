@@ -80,8 +80,8 @@ def open_model(model: Path) -> Classifier:
         or reshape(image, metadata.layout).shape[1:] != classifier.input_shape
     ):
         raise InputError(
-            f"{model}: its metadata gives layout {metadata.layout}, but its input is "
-            f"{classifier.input_shape}; train it again"
+            f"{model}: its metadata gives images of {metadata.image_shape}, layout "
+            f"{metadata.layout}, but its input is {classifier.input_shape}; train it again"
         )
     return classifier
 

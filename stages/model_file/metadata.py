@@ -51,5 +51,5 @@ def parse_metadata(texts: dict[str, str]) -> Metadata:
         return Metadata.model_validate(known)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "metadata"
-        raise ValueError(f"{key}: {first['msg']}") from None
+        keys = "".join(f"{key}: " for key in first["loc"])
+        raise ValueError(f"{keys}{first['msg'].removeprefix('Value error, ')}") from None

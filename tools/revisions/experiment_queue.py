@@ -80,7 +80,9 @@ def run_queue(folder: Path, tasks: dict[str, str], jobs: int) -> None:
                 for task, name in tasks.items():
                     if states.get(task) == "Failed":
                         log = call(folder, "dvc", "queue", "logs", task)
-                        raise InputError(f"{name} failed: {' '.join(log.splitlines()[-5:])}")
+                        lines = log.splitlines()[-20:]
+                        errors = [line for line in lines if ": error: " in line] or lines[-5:]
+                        raise InputError(f"{name} failed: {' '.join(errors)}")
                 done = sum(states.get(task) == "Success" for task in tasks)
                 bar.update(done - bar.n)
     except (KeyboardInterrupt, InputError):
