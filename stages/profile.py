@@ -19,6 +19,7 @@ from stages.model_file.classifier import (
 )
 from stages.model_file.limits import limit_run
 from stages.runtime.files import atomic_write, write_json
+from stages.runtime.inputs import reading
 from stages.runtime.parameters import read_parameter
 
 VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX"}  # by their flag in /proc/cpuinfo
@@ -55,7 +56,8 @@ def measure(
     `batch` images after one. In milliseconds, and in images per second for the median batch.
     """
     random = np.random.default_rng(0)
-    images = random.random((batch, *classifier.input_shape), dtype=np.float32)
+    with reading(classifier.name, "model", classifier.remedy):
+        images = random.random((batch, *classifier.input_shape), dtype=np.float32)
     classify(classifier, images[:1])  # fails unless its outputs are those of this project
     single = time_calls(classifier, images[:1], warm_up, repeats)
     many = time_calls(classifier, images, 1, batches)

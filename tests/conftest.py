@@ -45,6 +45,10 @@ SLOW = {
 }
 
 
+# Tests of these take up to a minute: first, so that no process ends with one while others wait.
+LONG = {"test_recorded.py", "test_noise.py", "test_benchmarks.py", "test_pipeline.py"}
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden")
 
@@ -53,11 +57,13 @@ RUNS_PIPELINE = {"trained", "few", "project", "fresh", "one_run", "revisions", "
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests as `slow`, and puts them first: the last ones end at about the same time."""
+    """Marks tests as `slow`, and puts them first, the longest before the others."""
     for item in items:
         if item.path.name in SLOW or RUNS_PIPELINE & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(
+        key=lambda item: (item.get_closest_marker("slow") is None, item.path.name not in LONG)
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,7 @@ from stages.runtime.errors import END, LONGEST, InputError
 from stages.runtime.lock import read_lock
 from stages.runtime.parameters import read_parameter
 from stages.sources import csv, idx, pictures, sheet
+from tools.prediction.fit_picture import read_picture
 from tools.sample import write_sheet
 
 LEVELS = range(1, 30)
@@ -141,6 +143,47 @@ def test_a_picture_that_says_it_is_huge_is_not_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train_images.png: "):
         sheet.read(tmp_path, "train", [])
     assert Image.MAX_IMAGE_PIXELS  # Pillow's guard is as it was
+
+
+@pytest.mark.parametrize("name", ["train_images.csv", "train_labels.csv"])
+def test_a_line_without_end_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write_sources(tmp_path)
+    with (tmp_path / name).open("a") as file:
+        file.write("1" * 3_000_000)
+    monkeypatch.setattr(csv, "LONGEST", 2_500_000)
+    with pytest.raises(InputError, match=f"{name}: line 10 has more than 2 MB; correct it"):
+        csv.read(tmp_path, "train", ["a", "b", "c"])
+
+
+def test_a_picture_is_never_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow gives an EPS file to Ghostscript, whatever its name is."""
+    write_sources(tmp_path)
+    ghostscript, ran = tmp_path / "bin" / "gs", tmp_path / "ran"
+    ghostscript.parent.mkdir()
+    ghostscript.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(ghostscript.parent), prepend=":")
+    path = tmp_path / "train" / "b" / "1.png"
+    Image.new("RGB", (5, 5)).save(path, "EPS")
+    for read in (
+        lambda: pictures.read(tmp_path, "train", ["a", "b", "c"]),
+        lambda: read_picture(path, (28, 28, 1), None),
+    ):
+        with pytest.raises(InputError, match=r"1.png: not a valid picture \(cannot identify"):
+            read()
+    assert not ran.exists()
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)
+    with pytest.raises(OSError, match=r"."), Image.open(path) as picture:
+        picture.load()
+    assert ran.exists()  # as it would have
+
+
+def test_time_is_limited_for_a_block_alone() -> None:
+    with pytest.raises(TimeoutError, match="takes more than 1 s"), inputs.limit_time(1):
+        time.sleep(60)
+    time.sleep(1.1)
 
 
 def test_memory_is_limited_for_a_block_alone() -> None:

@@ -196,6 +196,24 @@ def test_the_published_archive_of_cifar10_is_read(tmp_path: Path) -> None:
         published.cifar10_upstream(folder=tmp_path)
 
 
+@pytest.mark.parametrize("bomb", ["members", "header", "content"])
+def test_an_archive_does_not_become_more_than_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bomb: str
+) -> None:
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        for number in range(1001 if bomb == "members" else 1):
+            member = tarfile.TarInfo(f"{number}")
+            if bomb == "header":
+                member.pax_headers = {"comment": "x" * 2_000_000}
+            member.size = 2_000_000 if bomb == "content" else 0
+            archive.addfile(member, io.BytesIO(bytes(member.size)))
+    assert path.stat().st_size < 100_000
+    monkeypatch.setattr(published, "LARGEST", 1_000_000)
+    with pytest.raises(InputError, match="not a valid archive of CIFAR-10"):
+        published.cifar10_upstream(folder=tmp_path)
+
+
 def test_what_dvc_fetches_is_what_is_known() -> None:
     stages = yaml.safe_load((ROOT / "data" / "dvc.yaml").read_text())["stages"]
     assert stages["fetch"]["foreach"] == list(published.PUBLISHED)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from stages.model_file.limits import MEMORY, limit_run, require_safe
 from stages.model_file.metadata import Metadata, parse_metadata
+from stages.runtime.errors import InputError
 from stages.runtime.inputs import MB, limit_memory, reading, require_file
 from stages.runtime.unchanged import HASHED, is_recorded
 
@@ -64,7 +65,12 @@ def open_classifier(model: Path | bytes, threads: int) -> Classifier:
         classes = len(json.loads(metadata_of(session)["classes"]))
         classifier = Classifier(name, remedy, session, classes)
     if isinstance(model, Path):
-        read_metadata(classifier)
+        shape = read_metadata(classifier).image_shape
+        if math.prod(shape) != math.prod(classifier.input_shape):
+            raise InputError(
+                f"{name}: its metadata gives images of {shape}, but its input is "
+                f"{classifier.input_shape}; {REMEDY}"
+            )
     return classifier
 
 
