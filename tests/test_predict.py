@@ -238,7 +238,7 @@ def test_statistics_of_the_training_images_come_from_the_model(
         ({"image_shape": [32, 32, 3]}, "(normalization: expected mean and deviation of 3"),
         (
             {"image_shape": [14, 28, 1]},
-            "gives images of (14, 28, 1), layout flat, but its input is (784,)",
+            "gives images of (14, 28, 1), but its input is (784,)",
         ),
         ({"image_shape": [14, 28, 2]}, "(image_shape: 2: Input should be 1 or 3)"),
         ({"image_shape": [10**9, 10**9, 1]}, "(image_shape: 0: Input should be less than or equal"),
