@@ -35,6 +35,7 @@ from stages.plot import read_curve
 from stages.profile import describe, measure
 from stages.runtime.errors import LONGEST, InputError
 from stages.runtime.files import read_bytes, read_text
+from stages.runtime.inputs import require_file
 from stages.runtime.lock import read_lock_file
 from stages.scoring.predictions import read_predictions, read_probabilities
 from stages.sources import idx
@@ -172,6 +173,7 @@ def write_lock(folder: Path, chance: np.random.Generator) -> None:
 
 
 def read_archive(folder: Path) -> None:
+    require_file(folder / published.CIFAR10_FILE, published.LARGEST, "")  # else it is downloaded
     published.cifar10_upstream(folder=folder)
 
 
