@@ -3,6 +3,7 @@
 Each attempt runs in a process of its own, which may crash, hang or fill the memory.
 """
 
+import json
 import os
 import random
 import re
@@ -13,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from stages.runtime.errors import LONGEST, InputError
 
@@ -108,8 +110,15 @@ def no_file(path: Path, chance: random.Random) -> None:
             file.truncate(sizes.get(kind, 0))
 
 
-def attempt(read: Callable[[], object]) -> str:
-    """The outcome of reading an input: `READ`, `REFUSED`, or what went wrong."""
+class Outcome(NamedTuple):
+    """Of reading an input: `READ`, `REFUSED` with the message, or what went wrong."""
+
+    kind: str
+    message: str = ""
+
+
+def attempt(read: Callable[[], object]) -> Outcome:
+    """What reading an input does, in a process of its own."""
     receiving, sending = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12, if there are threads
@@ -117,7 +126,7 @@ def attempt(read: Callable[[], object]) -> str:
     if process == 0:
         os.close(receiving)
         with open(sending, "w", encoding="utf-8", errors="backslashreplace") as answer:
-            answer.write(outcome_of(read))
+            json.dump(outcome_of(read), answer)
         os._exit(0)
     os.close(sending)
     with open(receiving, encoding="utf-8") as answer:
@@ -125,11 +134,12 @@ def attempt(read: Callable[[], object]) -> str:
     _, status = os.waitpid(process, 0)
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        return "takes too long" if number == signal.SIGALRM else signal.Signals(number).name
-    return said
+        late = number == signal.SIGALRM
+        return Outcome("takes too long" if late else signal.Signals(number).name)
+    return Outcome(*json.loads(said)) if said else Outcome("ends without an outcome")
 
 
-def outcome_of(read: Callable[[], object]) -> str:
+def outcome_of(read: Callable[[], object]) -> Outcome:
     """What `read` does in this process, which ends with it."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
@@ -146,8 +156,8 @@ def outcome_of(read: Callable[[], object]) -> str:
     except InputError as error:
         said = str(error)
         if len(said) > LONGEST or not said.isprintable():
-            return f"message of {len(said)} characters: {said}"
-        return REFUSED
+            return Outcome(f"message of {len(said)} characters", said)
+        return Outcome(REFUSED, said)
     except BaseException as error:
-        return f"{type(error).__name__}: {error!s:.200}"
-    return READ if time.process_time() - started < SECONDS else "takes too long"
+        return Outcome(f"{type(error).__name__}: {error!s:.200}")
+    return Outcome(READ if time.process_time() - started < SECONDS else "takes too long")

@@ -74,7 +74,7 @@ def server() -> Iterator[Server]:
 
 
 def fetch_from(server: Server, fault: str, path: Path) -> None:
-    download(f"http://127.0.0.1:{server.server_port}/{fault}", path, timeout=(0.5, 0.5), pause=0.01)
+    download(f"http://127.0.0.1:{server.server_port}/{fault}", path, timeout=(0.2, 0.2), pause=0.01)
 
 
 def test_a_file_is_downloaded_whole(server: Server, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def limit_memory(more: int) -> Iterator[None]:
 
 
 @contextmanager
-def limit_time(seconds: int) -> Iterator[None]:
+def limit_time(seconds: float) -> Iterator[None]:
     """For a block that reads an input: a TimeoutError if it takes longer.
 
     Python raises it between two calls of a library, and only in the main thread.
