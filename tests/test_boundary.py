@@ -108,9 +108,9 @@ def test_more_pixels_than_memory_must_hold_are_refused(
 ) -> None:
     write_sources(tmp_path)
     pixels = 25 * (100 if source is sheet else 9)
-    monkeypatch.setattr(source, "SPLIT", max(pixels, 1000))
+    monkeypatch.setattr(source, "LARGEST_SPLIT", max(pixels, 1000))
     source.read(tmp_path, "train", ["a", "b", "c"])
-    monkeypatch.setattr(source, "SPLIT", pixels - 1)
+    monkeypatch.setattr(source, "LARGEST_SPLIT", pixels - 1)
     with pytest.raises(InputError, match="MB are read"):
         source.read(tmp_path, "train", ["a", "b", "c"])
 

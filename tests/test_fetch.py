@@ -210,7 +210,7 @@ def test_an_archive_does_not_become_more_than_it_may(
             archive.addfile(member, io.BytesIO(bytes(member.size)))
     assert path.stat().st_size < 100_000
     monkeypatch.setattr(published, "LARGEST", 1_000_000)
-    with pytest.raises(InputError, match="not a valid archive of CIFAR-10"):
+    with pytest.raises(InputError, match=r"not a valid archive of CIFAR-10 \(more than 1 MB"):
         published.cifar10_upstream(folder=tmp_path)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import MB, SPLIT, reading, require_file
+from stages.runtime.inputs import LARGEST_SPLIT, MB, reading, require_file
 
 LABELS = 100 * MB  # bytes of the labels of a split
-LARGEST = 5 * SPLIT  # bytes of a file: a pixel is one byte, then a float32
+LARGEST = 5 * LARGEST_SPLIT  # bytes of a file: a pixel is one byte, then a float32
 SPLITS = ("train", "validation", "test")
 
 BLOCK = 1000  # images in memory at a time

@@ -120,9 +120,11 @@ def open_archive(path: Path) -> tarfile.TarFile:
     """
     with gzip.open(path) as file:
         content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"more than {LARGEST / MB:,.0f} MB")
     archive = tarfile.open(fileobj=io.BytesIO(content))  # noqa: SIM115
     members = [member.size for member in islice(archive, MEMBERS + 1)]
-    if len(content) > LARGEST or sum(members) > LARGEST or len(members) > MEMBERS:
+    if sum(members) > LARGEST or len(members) > MEMBERS:
         raise ValueError(f"more than {LARGEST / MB:,.0f} MB or {MEMBERS} members")
     return archive
 

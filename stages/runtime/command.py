@@ -20,6 +20,8 @@ from stages.runtime.pins import require_pins
 from stages.runtime.starter import STAGE, end_with_dvc
 from stages.runtime.unchanged import require_unchanged, watch_files
 
+OWN = [Path(__file__).parents[2] / name for name in ("stages", "tools")]
+
 
 def run(main: Callable[..., None], *groups: str) -> None:
     """Calls `main` with the command line's arguments, if the packages of `groups` are as pinned.
@@ -54,7 +56,7 @@ def describe(error: Exception, program: str) -> str:
     if isinstance(error, ImportError) and not is_own(error):
         return explain(error)
     frames = traceback.extract_tb(error.__traceback__)
-    own = [one for one in frames if {"stages", "tools"} & {*Path(one.filename).parts}]
+    own = [one for one in frames if any(Path(one.filename).is_relative_to(code) for code in OWN)]
     at = own[-1] if len(own) > 1 else frames[-1]  # the first one is `run`
     return str(
         InputError(

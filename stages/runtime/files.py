@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages.runtime.inputs import SPLIT, reading, require_file
+from stages.runtime.inputs import LARGEST_SPLIT, reading, require_file
 
-LARGEST = SPLIT  # bytes of a file that is read as a whole, such as probabilities
+LARGEST = LARGEST_SPLIT  # bytes of a file that is read as a whole, such as probabilities
 REMEDY = "run `make repro` to recreate it"
 
 

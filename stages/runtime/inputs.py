@@ -17,7 +17,7 @@ DEEPEST = 50  # levels of YAML
 ACCESS = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 REASON = 120  # characters of what a library says
 MB = 1_000_000
-SPLIT = 8_000 * MB  # bytes of a split's images, which memory must hold
+LARGEST_SPLIT = 8_000 * MB  # bytes of a split's images, which memory must hold
 
 
 @contextmanager
@@ -60,14 +60,18 @@ def require_file(path: Path, largest: int, remedy: str) -> None:
         raise InputError(describe(path, error, remedy)) from None
     if not stat.S_ISREG(found.st_mode):
         raise InputError(f"{path}: not a file; {remedy}")
-    if found.st_size > largest:
+    require_at_most(largest, found.st_size, path, remedy)
+
+
+def require_at_most(largest: int, size: int, name: Path | str, remedy: str) -> None:
+    """Raises InputError if an input has a `size` of more than `largest` bytes."""
+    if size > largest:
         raise InputError(
-            f"{path}: {found.st_size / MB:,.0f} MB; at most {largest / MB:,.0f} MB are read; "
-            f"{remedy}"
+            f"{name}: {size / MB:,.0f} MB; at most {largest / MB:,.0f} MB are read; {remedy}"
         )
 
 
-def require_small(events: Iterable[Any], most: int) -> None:
+def require_small_yaml(events: Iterable[Any], most: int) -> None:
     """Refuses YAML that would take the parser's stack, or become more than `most` values.
 
     `events` are those of its parser, from ruamel.yaml or PyYAML, before it makes anything of them:

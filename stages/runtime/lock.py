@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from stages.runtime.inputs import MB, reading, require_file, require_small
+from stages.runtime.inputs import MB, reading, require_file, require_small_yaml
 
 Stages = dict[str, dict[str, Any]]  # as in dvc.lock
 
@@ -61,7 +61,7 @@ def parse(text: str | bytes) -> Any:
     """
     import yaml  # 15 ms, which most stages need not wait for
 
-    require_small(yaml.parse(text, yaml.CSafeLoader), MOST_VALUES)
+    require_small_yaml(yaml.parse(text, yaml.CSafeLoader), MOST_VALUES)
     try:
         return yaml.load(text, yaml.CSafeLoader)
     except (LookupError, AttributeError, TypeError) as error:  # of a value with a wrong !!tag

@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import MB, reading, require_file, require_small
+from stages.runtime.inputs import MB, reading, require_file, require_small_yaml
 
 PARAMETERS, PINS = Path("params.yaml"), Path("pyproject.toml")
 LARGEST = MB  # bytes of a file of parameters
@@ -74,5 +74,5 @@ def _find(name: str, path: Path) -> Any:
 
 def parse(text: str) -> Any:
     """The content of a YAML file; an error of ruamel.yaml, or a ValueError, if it is not valid."""
-    require_small(YAML(typ="safe").parse(text), MOST_VALUES)
+    require_small_yaml(YAML(typ="safe").parse(text), MOST_VALUES)
     return YAML(typ="safe").load(text)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import MB, SPLIT, reading, require_file
+from stages.runtime.inputs import LARGEST_SPLIT, MB, reading, require_at_most, require_file
 
 MARKER = "train_images.csv"
-LARGEST = 5 * SPLIT  # bytes of a file: a pixel is `255,` or shorter, or 25 bytes of a float
+LARGEST = 5 * LARGEST_SPLIT  # bytes of a file: a pixel is `255,` or shorter, or 25 bytes of a float
 LONGEST = 40 * MB  # bytes of a line
 LABELS = 100 * MB  # bytes of a file of labels
 REMEDY = "correct it"
@@ -36,11 +36,7 @@ def read(
         side = isqrt(count // channels)
         if side * side * channels == count:
             images = rows.reshape(-1, side, side, channels)
-            if rows.size > SPLIT:
-                raise InputError(
-                    f"{path}: {rows.size / MB:,.0f} MB of pixels; at most {SPLIT / MB:,.0f} MB are "
-                    "read"
-                )
+            require_at_most(LARGEST_SPLIT, rows.size, path, REMEDY)
             return images, read_labels(folder / f"{split}_labels.csv", len(classes))
     raise InputError(
         f"{path}: line 1: {count} numbers are not a square image, in gray (such as 784) or color "

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import MB, SPLIT, reading, require_file
+from stages.runtime.inputs import LARGEST_SPLIT, MB, reading, require_at_most, require_file
 
 MARKER = "train-images-idx?-ubyte*"
 PREFIXES = {"train": "train", "test": "t10k"}
@@ -30,7 +30,7 @@ def read(
         InputError: a file is missing, not in this format, or not of the length in its header.
     """
     path = find(folder, f"{PREFIXES[split]}-images-idx?-ubyte*")
-    images = read_array(path, (3, 4), SPLIT)
+    images = read_array(path, (3, 4), LARGEST_SPLIT)
     if images.ndim == 3:
         images = images[..., np.newaxis]
     labels = read_array(find(folder, f"{PREFIXES[split]}-labels-idx1-ubyte*"), (1,), LABELS)
@@ -47,7 +47,7 @@ def find(folder: Path, pattern: str) -> Path:
 
 
 def read_array(
-    path: Path, axes: tuple[int, ...] = (1, 3, 4), largest: int = SPLIT
+    path: Path, axes: tuple[int, ...] = (1, 3, 4), largest: int = LARGEST_SPLIT
 ) -> NDArray[np.uint8]:
     """The array of one file, with one of these numbers of axes and at most `largest` bytes."""
     remedy = "replace it"
@@ -61,25 +61,16 @@ def read_array(
             )
         shape = struct.unpack(f">{start[3]}I", file.read(4 * start[3]))
         size, after = math.prod(shape), file.tell()
-        if size > largest:
-            raise InputError(
-                f"{path}: {size / MB:,.0f} MB; at most {largest / MB:,.0f} MB are read; {remedy}"
-            )
+        require_at_most(largest, size, path, remedy)
         content: NDArray[np.uint8]
         if path.suffix == ".gz":
             content = np.frombuffer(file.read(size + 1), dtype=np.uint8)
         else:
             content = np.memmap(path, dtype=np.uint8, mode="r")[after:]
         if len(content) != size:
-            found = (
-                f"more than {size}"
-                if path.suffix == ".gz" and len(content) > size
-                else len(content)
-            )
-            raise InputError(
-                f"{path}: {found} bytes after the header, which says "
-                f"{' x '.join(map(str, shape))}; {remedy}"
-            )
+            more = "more" if len(content) > size else "fewer"
+            expected = " x ".join(map(str, shape))
+            raise InputError(f"{path}: {more} bytes than its header says, {expected}; {remedy}")
         return content.reshape(shape)
 
 

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import MB, SPLIT, limit_time, reading, require_file
+from stages.runtime.inputs import (
+    LARGEST_SPLIT,
+    MB,
+    limit_time,
+    reading,
+    require_at_most,
+    require_file,
+)
 
 MARKER = "train/*/"
 LARGEST = 500 * MB  # bytes of a picture file
@@ -59,11 +66,7 @@ def read(
     mode = "L" if all(kind.mode in ("1", "L") for kind in kinds) else "RGB"
     width, height = first.size
     shape = (len(files), height, width, len(mode))
-    if (size := math.prod(shape)) > SPLIT:
-        raise InputError(
-            f"{folder / split}: {size / MB:,.0f} MB of pixels; at most {SPLIT / MB:,.0f} MB are "
-            "read"
-        )
+    require_at_most(LARGEST_SPLIT, math.prod(shape), folder / split, REMEDY)
     images = np.empty(shape, dtype=np.uint8)
     for index, (path, _) in enumerate(files):
         images[index] = read_picture(path, mode).reshape(shape[1:])

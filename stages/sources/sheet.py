@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import MB, SPLIT, reading, require_file
+from stages.runtime.inputs import LARGEST_SPLIT, MB, reading, require_at_most, require_file
 
 IMAGES_PER_ROW = 100
 LABELS = 100 * MB  # bytes of the text file
@@ -37,7 +37,7 @@ def read(
 def read_sheet(path: Path, labels: int) -> NDArray[np.uint8]:
     """The pixels of a sheet, uint8 (h, w, c), with as many rows as this many labels need."""
     remedy = "restore it"
-    require_file(path, SPLIT, remedy)
+    require_file(path, LARGEST_SPLIT, remedy)
     guard = Image.MAX_IMAGE_PIXELS  # Pillow's, for one picture; this one's size is checked below
     try:
         Image.MAX_IMAGE_PIXELS = None
@@ -53,10 +53,8 @@ def read_sheet(path: Path, labels: int) -> NDArray[np.uint8]:
                     f"{path}: {picture.width}x{picture.height} pixels do not fit {labels} labels "
                     f"next to it: expected {IMAGES_PER_ROW} images per row, {rows} rows"
                 )
-            if (size := picture.width * picture.height * len(picture.getbands())) > SPLIT:
-                raise InputError(
-                    f"{path}: {size / MB:,.0f} MB of pixels; at most {SPLIT / MB:,.0f} MB are read"
-                )
+            size = picture.width * picture.height * len(picture.getbands())
+            require_at_most(LARGEST_SPLIT, size, path, remedy)
             return np.asarray(picture).reshape(picture.height, picture.width, -1)
     finally:
         Image.MAX_IMAGE_PIXELS = guard

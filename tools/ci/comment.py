@@ -22,6 +22,7 @@ LONGEST = 65_536  # characters, GitHub's limit for a comment
 PER_PAGE = 100
 PAGES = 100
 LARGEST = 50_000_000  # bytes of an answer; a page of the longest comments has 26 million
+LINE = 270  # characters of an error or address
 SAID = 200  # bytes of GitHub's reason that are shown
 TIMEOUT = 30  # seconds
 
@@ -127,9 +128,9 @@ def ask(method: str, url: str, body: dict[str, str] | None = None) -> Any:
 
 
 def in_one_line(said: object) -> str:
-    """A text in at most 270 characters that can be printed: its start and its end."""
+    """A text in at most `LINE` characters that can be printed: its start and its end."""
     text = "".join(one if one.isprintable() else "?" for one in " ".join(str(said).split()))
-    return text if len(text) <= 270 else f"{text[:155]} ... {text[-110:]}"
+    return text if len(text) <= LINE else f"{text[: LINE - 115]} ... {text[-110:]}"
 
 
 def read_variable(name: str) -> str:

@@ -13,10 +13,12 @@ from dvc.dependency import param
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
+from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
 from dvc.stage.serialize import to_pipeline_file
 
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import PARAMETERS, read_parameters
+from stages.runtime.unchanged import HASHED
 from tools.engine.names import require_names
 
 
@@ -77,6 +79,17 @@ def require_readable() -> None:
     """Refuses a params.yaml of which DVC would make endless values, or commands for a shell."""
     if PARAMETERS.exists():
         require_names(read_parameters())
+
+
+def command_of(of_dvc: Any) -> tuple[list[str], list[str], str, dict[str, str]]:
+    """The commands of one of DVC's stages, and the shell, folder and environment that DVC gives it.
+
+    The environment says, too, that its inputs are hashed.
+    """
+    commands = of_dvc.cmd if isinstance(of_dvc.cmd, list) else of_dvc.cmd.splitlines()
+    shell = _make_cmd(get_executable(), "")[:-1]
+    settings = prepare_kwargs(of_dvc)
+    return commands, shell, settings["cwd"], settings["env"] | {HASHED: "1"}
 
 
 def is_redefined(stage: Stage) -> bool:

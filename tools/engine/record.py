@@ -18,7 +18,7 @@ from dvc.stage.serialize import to_lockfile
 
 from stages.runtime.errors import InputError
 from stages.runtime.files import remove
-from stages.runtime.lock import read_lock
+from stages.runtime.lock import read_lock_file
 from stages.runtime.parameters import name_change
 from tools.engine.lock_file import write_entries
 from tools.engine.plan import Stage, is_redefined
@@ -134,8 +134,7 @@ def read_orders(stages: Iterable[Stage]) -> dict[Path, list[str]]:
     for stage in stages:
         path = lock_of(stage)
         if path not in orders:
-            text = path.read_text(encoding="utf-8") if path.exists() else ""
-            orders[path] = list(read_lock(text))
+            orders[path] = list(read_lock_file(path))
         if stage.of_dvc.cmd and stage.of_dvc.name not in orders[path]:
             orders[path].append(stage.of_dvc.name)
     return orders

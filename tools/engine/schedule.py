@@ -10,16 +10,14 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
-from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
 from tqdm import tqdm
 
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
-from stages.runtime.unchanged import HASHED
 from tools.engine import processes
 from tools.engine.claims import claim
 from tools.engine.order import measure_urgency, next_stage, read_seconds
-from tools.engine.plan import Stage, is_redefined
+from tools.engine.plan import Stage, command_of, is_redefined
 from tools.engine.processes import LOGS, SECONDS, has_ended, last_lines, log_of
 from tools.engine.record import is_changed, read_inputs, record, restore, write_locks
 from tools.engine.signals import call_on_signals
@@ -128,7 +126,8 @@ class Schedule:
                 self.recorded.append(stage)
                 self.note(name, FROM_CACHE)
             else:
-                self.running[name] = Running(start(name, stage.of_dvc), inputs)
+                process = processes.start(*command_of(stage.of_dvc), log_of(name))
+                self.running[name] = Running(process, inputs)
 
     def let_dvc_reproduce(self, stage: Stage) -> bool:
         """Reproduces a stage without a command, or that is frozen; whether there was work."""
@@ -195,12 +194,3 @@ class Schedule:
         self.write_locks()
         with self.repo.lock:
             self.claim()
-
-
-def start(name: str, of_dvc: Any) -> BaseProcess:
-    """Starts the command of a stage as DVC does: its folder, environment and shell."""
-    commands = of_dvc.cmd if isinstance(of_dvc.cmd, list) else of_dvc.cmd.splitlines()
-    shell = _make_cmd(get_executable(), "")[:-1]
-    settings = prepare_kwargs(of_dvc)
-    environment = settings["env"] | {HASHED: "1"}
-    return processes.start(commands, shell, settings["cwd"], environment, log_of(name))
