@@ -74,7 +74,12 @@ def test_one_that_was_edited_by_hand_loses_nothing(tmp_path: Path, text: str) ->
         assert yaml.safe_load(path.read_text()) == before
 
 
-@pytest.mark.parametrize("damaged", ["", "\n", TEXT[:9], "stages: 3\n", TEXT + "  compare: {"])
+CUT_BUT_VALID = [TEXT[:-1], TEXT[:-5], HEAD + "  check:\n    cmd: python -m st"]
+
+
+@pytest.mark.parametrize(
+    "damaged", ["", "\n", TEXT[:9], "stages: 3\n", TEXT + "  compare: {", *CUT_BUT_VALID]
+)
 @pytest.mark.parametrize("source", ["last call", "last commit", "nothing"])
 def test_a_damaged_one_is_restored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damaged: str, source: str
