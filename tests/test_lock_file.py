@@ -126,12 +126,17 @@ def test_a_merge_conflict_is_left_to_a_person(
 
 
 @pytest.mark.parametrize("content", ["", '{"write": {"a', "[]", '{"write": {"/a": 3}}'])
-def test_claims_that_nobody_can_read_are_removed(tmp_path: Path, content: str) -> None:
+def test_claims_that_nobody_can_read_are_removed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
     with make_repository(tmp_path) as repo:
         path = tmp_path / ".dvc" / "tmp" / "rwlock"
         path.write_text(content)
         claim(repo, [])
         assert json.loads(path.read_text()) == {"write": {}, "read": {}}
+        claim(repo, [])
+    said = capsys.readouterr().out
+    assert said == "rwlock was damaged: the claims in it are removed\n"
 
 
 def test_claims_of_ended_processes_and_of_zombies_are_removed(tmp_path: Path) -> None:

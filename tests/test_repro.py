@@ -13,7 +13,7 @@ import pytest
 import yaml
 from conftest import BIN, ENVIRONMENT, ROOT, make_repro, repro, run
 
-from tools.engine.order import measure_urgency, next_stage
+from tools.engine.order import measure_urgency, next_stage, read_seconds
 from tools.engine.plan import Stage
 
 # Waits until another stage has started too: never, if one runs after the other.
@@ -234,6 +234,25 @@ def test_old_outputs_that_dvc_checks_out_meanwhile_are_not_recorded(tmp_path: Pa
     assert "held.txt was checked out by another DVC while it ran; run again" in said
     assert make_repro(project) == {"held": "ran"}
     assert (project / "held.txt").read_text() == "edited\nheld\n"
+
+
+@pytest.mark.parametrize("content", ["", '{"check": 1.', "[]", '{"check": "x"}', "\xff"])
+def test_damaged_times_are_told_and_measured_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    content: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_seconds() == {}
+    assert capsys.readouterr().out == ""
+    Path("logs").mkdir()
+    Path("logs/seconds.json").write_bytes(content.encode("latin-1"))
+    assert read_seconds() == {}
+    said = "logs/seconds.json was damaged: the times in it are measured again\n"
+    assert capsys.readouterr().out == said
+    Path("logs/seconds.json").write_text('{"check": 1}')
+    assert read_seconds() == {"check": 1.0}
 
 
 def test_the_longest_chain_is_first() -> None:

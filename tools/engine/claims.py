@@ -72,8 +72,10 @@ def read_claims(path: Path, own: dict[str, Any]) -> dict[str, Any]:
         for file, many in content.get("read", {}).items():
             if left := [one for one in many if one != own and is_of_living(one, written)]:
                 claims["read"][file] = left
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):  # missing, or cut off
+    except FileNotFoundError:
         pass
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        print(f"{RWLOCK_FILE} was damaged: the claims in it are removed")
     return claims
 
 

@@ -1,7 +1,5 @@
 """Which stage goes next."""
 
-from contextlib import suppress
-
 from stages.runtime.files import read_json
 from tools.engine.plan import Stage
 from tools.engine.processes import SECONDS
@@ -10,10 +8,14 @@ UNKNOWN_SECONDS = 10.0
 
 
 def read_seconds() -> dict[str, float]:
-    """The seconds that each stage took; none if the file is missing or damaged."""
-    with suppress(OSError, ValueError, AttributeError, TypeError):
+    """The seconds that each stage took; none if the file is missing, or damaged, which it says."""
+    if not SECONDS.exists():
+        return {}
+    try:
         return {name: float(seconds) for name, seconds in read_json(SECONDS).items()}
-    return {}
+    except (ValueError, AttributeError, TypeError):
+        print(f"{SECONDS} was damaged: the times in it are measured again")
+        return {}
 
 
 def measure_urgency(stages: dict[str, Stage], seconds: dict[str, float]) -> dict[str, float]:
