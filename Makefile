@@ -3,12 +3,17 @@ BIN := .venv/bin
 ACTIONLINT := .github/actionlint
 
 # What a person types after these is data: neither make nor the shell looks for commands in it.
-DATA := BASE DRY FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL PATHS PULL RUN SEED SEEDS
+# A folder that is given as PATH would take the shell's own PATH away.
+ifeq ($(origin PATH),command line)
+override FOLDER := $(value PATH)
+override PATH := $(shell command -v ls >/dev/null && echo "$$PATH" || command -p getconf PATH)
+endif
+DATA := BASE DRY FOLDER FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN SEED SEEDS WRITE
 $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro predict review noise experiments push pull verify-files test test-quick campaign check \
+.PHONY: help setup install lock repro predict add-data review noise experiments push pull verify-files test test-quick campaign check \
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
@@ -45,6 +50,10 @@ predict: setup ## classify pictures: MODEL=data/models/RUN.onnx, IMAGE=files or 
 
 review: setup ## report what a change did to every run: BASE=main, HEAD=revision or experiment
 	@$(BIN)/python -m tools.review -- "$${BASE:-main}" $${HEAD:+"$$HEAD"}
+
+add-data: setup ## look at a folder of images and print its block for params.yaml: PATH=folder; WRITE=1 adds it
+	@test -n "$$FOLDER" || { echo 'PATH is missing: name a folder of images: make add-data PATH=my/images' >&2; exit 2; }
+	@$(BIN)/python -m tools.add_data $${NAME:+--name "$$NAME"} $${WRITE:+--write} -- "$$FOLDER"
 
 noise: setup ## train RUN with SEEDS=5 seeds and print the spread; BASE, HEAD: compare two recipes
 	@$(BIN)/python -m tools.noise $${SEEDS:+--seeds "$$SEEDS"} $${BASE:+--base "$$BASE"} \

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from benchmarks.clone import set_parameter
 from benchmarks.training import time_bare, time_plain, write_rows
-from stages.load import find_source
+from stages.load import read_splits
 from stages.runtime.parameters import read_parameters
-from stages.sources import idx
+from stages.sources.common import idx_file
+from stages.sources.common.dataset import describe_dataset
 from tools.engine.programs import call
 from tools.sample import first_of_each_class
 
@@ -31,9 +32,9 @@ def measure_growth(folder: Path, datasets: dict[str, str], measured: dict[str, A
     parameters = read_parameters(folder / "params.yaml")
     whole = {}
     for dataset in sorted(set(datasets.values())):
-        source = folder / parameters["data"][dataset]["path"]
-        read, classes = find_source(source), parameters["data"][dataset]["classes"]
-        whole[dataset] = {split: read(source, split, classes) for split in ("train", "test")}
+        settings = parameters["data"][dataset]
+        settings["path"] = folder / settings["path"]
+        whole[dataset] = read_splits(describe_dataset(f"data.{dataset}", settings))
     growth: Growth = {run: [] for run in datasets}
     for size in SIZES:
         typer.echo(f"on {size:,} training images:")
@@ -67,9 +68,9 @@ def write_part(out: Path, splits: dict[str, tuple[NDArray[Any], NDArray[Any]]], 
     }
     out.mkdir(parents=True)
     for split, (images, labels) in splits.items():
-        prefix, part = idx.PREFIXES[split], chosen[split]
-        idx.write_array(out / f"{prefix}-images-idx4-ubyte", images[part])
-        idx.write_array(out / f"{prefix}-labels-idx1-ubyte", labels[part].astype(np.uint8))
+        part = chosen[split]
+        idx_file.write_array(out / f"{split}-images-idx4-ubyte", images[part])
+        idx_file.write_array(out / f"{split}-labels-idx1-ubyte", labels[part].astype(np.uint8))
 
 
 def to_point(size: int, plain: dict[str, float], bare: dict[str, float]) -> dict[str, float]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from stages.datasets.arrays import SPLITS, Split, read_split
-from stages.duplicates.find import find_exact, find_near
-from stages.duplicates.pairs import draw_pairs
+from stages.datasets.duplicates import find_exact, find_near
+from stages.figures.pairs import draw_pairs
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json, write_json
 from stages.runtime.parameters import read_parameter

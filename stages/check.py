@@ -32,9 +32,6 @@ def check(content: Any) -> Any:
         InputError: one is not.
     """
     parameters = validate(make_schema(), content)
-    for name, dataset in parameters.data.items():
-        if len(set(dataset.classes)) < len(dataset.classes):
-            raise InputError(f"data.{name}.classes: a name occurs twice in {dataset.classes}")
     for name, settings in parameters.models.items():
         check_run(name, settings, datasets=list(parameters.data))
     return parameters

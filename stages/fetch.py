@@ -11,10 +11,10 @@ from pathlib import Path
 
 from stages.runtime.command import run
 
-from stages.datasets.published import DOWNLOADS, PUBLISHED, Arrays
+from stages.downloads.published import DOWNLOADS, PUBLISHED, Arrays
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
-from stages.sources import idx
+from stages.sources.common import idx_file
 
 
 def main(dataset: str, out: Path) -> None:
@@ -52,7 +52,7 @@ def write(dataset: str, out: Path, arrays: Arrays) -> None:
     with atomic_write(out) as partial:
         partial.mkdir()
         for name, sha256 in PUBLISHED[dataset].sha256.items():
-            idx.write_array(partial / name, arrays[name])
+            idx_file.write_array(partial / name, arrays[name])
             with (partial / name).open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != sha256:

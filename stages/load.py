@@ -9,65 +9,108 @@ from stages.runtime.command import run
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.datasets.arrays import Split, write_split
+from stages.datasets.arrays import SPLITS, write_split
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
+from stages.sources.common.dataset import Dataset, describe_classes, describe_dataset
+from stages.sources.common.hold_out import sample_test, sample_validation
 
 SOURCES = Path(__file__).with_name("sources")
 
+Labeled = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images, and the index of each one's class
+Parts = dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]]
 
-def main(dataset: str, out: Path) -> None:
+
+def main(name: str, out: Path) -> None:
     """Writes `out`/{train,validation,test}/{images,labels}.npy and `out`/about.json."""
-    parameters = read_parameter(f"data.{dataset}")
-    folder, classes = Path(parameters["path"]), parameters["classes"]
-    read = find_source(folder)
-    train = check(f"{folder}: train", read(folder, "train", classes), classes)
-    test = check(f"{folder}: test", read(folder, "test", classes), classes)
-    if train[0].shape[1:] != test[0].shape[1:]:
-        raise InputError(
-            f"{folder}: training images have shape {train[0].shape[1:]}, test images "
-            f"{test[0].shape[1:]} (height, width, channels); convert all to the same shape"
-        )
-    held = sample_validation(train[1], parameters["validation_fraction"], read_parameter("seed"))
-    splits = {
-        "train": (*train, np.flatnonzero(~held)),
-        "validation": (*train, np.flatnonzero(held)),
-        "test": (*test, np.arange(len(test[1]))),
-    }
-    missing = set(range(len(classes))) - set(train[1][~held].tolist())
-    if missing:
-        names = ", ".join(classes[label] for label in sorted(missing))
-        raise InputError(f"{folder}: no training image of {names}; add some or remove the class")
+    key = f"data.{name}"
+    parameters = read_parameter(key)
+    seed, near = read_parameter("seed"), read_parameter("audit.near")
+    dataset = describe_dataset(key, parameters)
+    parts = choose(read_splits(dataset), dataset, seed, near)
 
     with atomic_write(out) as partial:
-        for split, (images, labels, chosen) in splits.items():
+        for split, (images, labels, chosen) in parts.items():
             write_split(partial / split, images, labels, chosen)
-        metadata = {"dataset": dataset, "classes": classes}
-        write_json(partial / "about.json", metadata)
-    shape = "x".join(map(str, train[0].shape[1:]))
-    counts = ", ".join(f"{len(chosen)} {split}" for split, (_, _, chosen) in splits.items())
-    print(f"{folder}: {shape} images: {counts}")
+        metadata = {"dataset": name, "classes": dataset.classes}
+        write_json(partial / "about.json", metadata | ({"fit": dataset.fit} if dataset.fit else {}))
+    for line in describe(parts, dataset):
+        print(f"{dataset.folder}: {line}")
 
 
-def find_source(folder: Path) -> Any:
-    """The `read` function of the module in `stages/sources/` whose marker file is in `folder`."""
-    markers = {}
-    for path in sorted(SOURCES.glob("*.py")):
-        source = import_module(f"stages.sources.{path.stem}")
-        markers[source.MARKER] = source.read
-    known = ", ".join(markers)
-    for marker, read in markers.items():
-        if any(folder.glob(marker)):
-            return read
-    raise InputError(f"{folder}: no data set of a known format; expected one of {known}")
-
-
-def check(name: str, split: tuple[Any, Any], classes: list[str]) -> Split:
-    """The same images and labels, the labels as uint8.
+def find_source(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """The module in `stages/sources/` that knows the format, and what it found, by split.
 
     Raises:
-        InputError: there are no images, the counts differ, or a label is not that of a class.
+        InputError: no module does.
+    """
+    expected = []
+    for path in sorted(SOURCES.glob("*.py")):
+        source = import_module(f"stages.sources.{path.stem}")
+        expected.append(source.EXPECTED)
+        found = source.find(folder) if folder.is_dir() else {}
+        if found:
+            return source, found
+    raise InputError(
+        f"{folder}: no data set of a known format; expected one of {', '.join(expected)}"
+    )
+
+
+def read_splits(dataset: Dataset) -> dict[str, Labeled]:
+    """The images, uint8 (n, h, w, c), and labels of each split that the data set has.
+
+    Raises:
+        InputError: a split is missing that no parameter says to draw, or is not valid.
+    """
+    source, found = find_source(dataset.folder)
+    if "train" not in found:
+        raise InputError(f"{dataset.folder}: no training images; expected {source.EXPECTED}")
+    require_fraction(dataset, "test", "test" in found, dataset.test_fraction is None)
+    require_fraction(dataset, "validation", "validation" in found, not dataset.validation_fraction)
+    if dataset.fit and source.__name__ != "stages.sources.pictures":
+        raise InputError(
+            f"{dataset.key}.size: only pictures are resized, and {dataset.folder} has other files; "
+            "remove size and fit"
+        )
+    splits = {
+        split: check(f"{dataset.folder}: {split}", source.read(found[split], dataset))
+        for split in SPLITS
+        if split in found
+    }
+    channels = max(images.shape[3] for images, _ in splits.values())
+    for split, (images, labels) in splits.items():
+        if images.shape[3] < channels:  # gray, beside color
+            splits[split] = np.repeat(images, channels, axis=3), labels
+        shape, expected = (part.shape[1:3] for part in (images, splits["train"][0]))
+        if shape != expected:
+            raise InputError(
+                f"{dataset.folder}: training images have {'x'.join(map(str, expected))} pixels "
+                f"(height x width), {split} images {'x'.join(map(str, shape))}; convert all to the "
+                "same size"
+            )
+    return splits
+
+
+def require_fraction(dataset: Dataset, split: str, there: bool, none: bool) -> None:
+    """Refuses a split that is in the data and is to be drawn, or a missing test split."""
+    if there and not none:
+        raise InputError(
+            f"{dataset.key}.{split}_fraction: {dataset.folder} has a {split} split; "
+            + ("set it to 0" if split == "validation" else "remove the parameter")
+        )
+    if split == "test" and not there and none:
+        raise InputError(
+            f"{dataset.folder}: no test images with labels; add some, or set "
+            f"{dataset.key}.test_fraction, such as 0.2, to draw them from the training images"
+        )
+
+
+def check(name: str, split: Labeled) -> Labeled:
+    """The same images and labels.
+
+    Raises:
+        InputError: there are no images, or the counts differ.
     """
     images, labels = split
     if len(images) != len(labels):
@@ -76,23 +119,52 @@ def check(name: str, split: tuple[Any, Any], classes: list[str]) -> Split:
         raise InputError(f"{name}: no images")
     if images.shape[-1] not in (1, 3):
         raise InputError(f"{name}: {images.shape[-1]} channels; expected 1, gray, or 3, RGB")
-    bad = np.flatnonzero((labels < 0) | (labels >= len(classes)))
-    if len(bad):
+    return split
+
+
+def choose(splits: dict[str, Labeled], dataset: Dataset, seed: int, near: float) -> Parts:
+    """The images and labels of each split, with the indices of those that belong to it.
+
+    Raises:
+        InputError: a class has no training image.
+    """
+    of_file = {
+        split: (images, labels.astype(np.uint8)) for split, (images, labels) in splits.items()
+    }
+    images, labels = of_file["train"]
+    test = np.zeros(len(labels), dtype=bool)
+    if dataset.test_fraction:
+        test = sample_test(images, labels, dataset.test_fraction, near, seed)
+    rest = np.flatnonzero(~test)
+    held = sample_validation(labels[rest], dataset.validation_fraction, seed)
+    parts: Parts = {
+        "train": (images, labels, rest[~held]),
+        "validation": (images, labels, rest[held]),
+        "test": (images, labels, np.flatnonzero(test)),
+    }
+    for split in ("validation", "test"):
+        if split in of_file:
+            parts[split] = (*of_file[split], np.arange(len(of_file[split][1])))
+    missing = set(range(len(dataset.classes))) - set(labels[rest[~held]].tolist())
+    if missing:
+        names = ", ".join(dataset.classes[label] for label in sorted(missing))
         raise InputError(
-            f"{name}: image {bad[0]} has label {labels[bad[0]]}, but params.yaml names "
-            f"{len(classes)} classes, 0 to {len(classes) - 1} ({len(bad)} labels are out of range)"
+            f"{dataset.folder}: no training image of {names}; add some, or leave the class out: "
+            f"{dataset.key}.classes: {describe_classes(dataset, without=missing)}"
         )
-    return images, labels.astype(np.uint8)
+    return parts
 
 
-def sample_validation(labels: NDArray[np.uint8], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Which images to hold out: `fraction` of each class, sampled at random; bool (n,)."""
-    random = np.random.default_rng(seed)
-    held = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        of_class = np.flatnonzero(labels == label)
-        held[random.permutation(of_class)[: round(fraction * len(of_class))]] = True
-    return held
+def describe(parts: Parts, dataset: Dataset) -> list[str]:
+    """What was read, and what was done to pictures, in lines."""
+    shape = "x".join(map(str, parts["train"][0].shape[1:]))
+    counts = ", ".join(f"{len(chosen)} {split}" for split, (_, _, chosen) in parts.items())
+    total = sum(len(chosen) for _, _, chosen in parts.values())
+    done = sorted(dataset.done.items())
+    return [
+        f"{shape} images: {counts}",
+        *(f"{count} of {total} pictures: {what}" for what, count in done),
+    ]
 
 
 if __name__ == "__main__":

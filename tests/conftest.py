@@ -172,7 +172,7 @@ def make_toy(project: Path) -> None:
 
 def write_toy_data(project: Path, dataset: str, split: str, images_per_class: int) -> None:
     """Writes the first images of each class of the sample to data/toy."""
-    images, labels = sheet.read(ROOT / "data" / "sample" / dataset, split, [])
+    images, labels = sheet.read_files(sheet.find(ROOT / "data" / "sample" / dataset)[split])
     chosen = first_of_each_class(labels, images_per_class)
     write_sheet(project / "data" / "toy" / dataset, split, images[chosen], labels[chosen])
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages import audit, load
-from stages.duplicates import find
-from stages.duplicates.find import find_exact, find_near
+from stages.datasets import duplicates
+from stages.datasets.duplicates import find_exact, find_near
 from stages.runtime.errors import InputError
 from stages.sources import sheet
 from tools.sample import write_sheet
@@ -38,7 +38,7 @@ def audit_toy(
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     folder = tmp_path / "data/toy/fashion_mnist"
     (train, train_labels), (test, test_labels) = (
-        sheet.read(folder, split, []) for split in ("train", "test")
+        sheet.read_files(sheet.find(folder)[split]) for split in ("train", "test")
     )
     test, test_labels = test.copy(), test_labels.copy()
     test[:leak], test_labels[:leak] = train[:leak], train_labels[:leak]
@@ -75,7 +75,7 @@ def test_leaked_images_can_be_allowed(
 
 def test_the_pipeline_stops_at_a_leak_and_goes_on_knowingly(project: Path) -> None:
     folder = project / "data/toy/cifar10"
-    train, labels = sheet.read(folder, "train", [])
+    train, labels = sheet.read_files(sheet.find(folder)["train"])
     write_sheet(folder, "test", train[:150], labels[:150])
     result = run("dvc", "repro", "normalize@cifar10", cwd=project, status=255)
     assert (
@@ -122,7 +122,7 @@ CHANGES: dict[str, Callable[[Images], Images]] = {
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_near_duplicates_are_found(dataset: str, change: str) -> None:
-    train, _ = sheet.read(SAMPLE / dataset, "train", [])
+    train, _ = sheet.read_files(sheet.find(SAMPLE / dataset)["train"])
     train = train[:3000]
     copied = np.arange(100, 200)
     nearest, distance = find_near(CHANGES[change](train[copied]), train)
@@ -135,10 +135,10 @@ def test_near_duplicates_are_found(dataset: str, change: str) -> None:
 def test_a_shortlist_loses_none_that_a_search_with_all_moves_finds(
     dataset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train, _ = sheet.read(SAMPLE / dataset, "train", [])
-    test, _ = sheet.read(SAMPLE / dataset, "test", [])
+    train, _ = sheet.read_files(sheet.find(SAMPLE / dataset)["train"])
+    test, _ = sheet.read_files(sheet.find(SAMPLE / dataset)["test"])
     nearest, distance = find_near(test[:300], train)
-    monkeypatch.setattr(find, "FEW", np.ones(25, dtype=bool))
+    monkeypatch.setattr(duplicates, "FEW", np.ones(25, dtype=bool))
     nearest_of_all, distance_of_all = find_near(test[:300], train)
     assert (nearest == nearest_of_all).mean() >= 0.995
     np.testing.assert_array_equal(distance < NEAR, distance_of_all < NEAR)
@@ -146,7 +146,7 @@ def test_a_shortlist_loses_none_that_a_search_with_all_moves_finds(
 
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
 def test_different_images_are_not_near(dataset: str) -> None:
-    images, _ = sheet.read(SAMPLE / dataset, "test", [])
+    images, _ = sheet.read_files(sheet.find(SAMPLE / dataset)["test"])
     _, distance = find_near(images[:500], images[500:])
     assert (distance < NEAR).mean() <= {"fashion_mnist": 0.1, "cifar10": 0.01}[dataset]
 

@@ -101,7 +101,7 @@ def test_a_machine_that_was_not_idle_is_told() -> None:
 
 def test_a_plain_script(tmp_path: Path) -> None:
     for split, images_per_class in {"train": 40, "test": 15}.items():
-        images, labels = sheet.read(ROOT / "data/sample/fashion_mnist", split, [])
+        images, labels = sheet.read_files(sheet.find(ROOT / "data/sample/fashion_mnist")[split])
         chosen = first_of_each_class(labels, images_per_class)
         write_csv(tmp_path, split, images[chosen], labels[chosen])
     python = BIN / "python"  # not forked: it times its imports

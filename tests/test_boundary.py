@@ -5,7 +5,6 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +19,8 @@ from stages.runtime.errors import END, LONGEST, InputError
 from stages.runtime.lock import read_lock
 from stages.runtime.parameters import read_parameter
 from stages.sources import csv, idx, pictures, sheet
+from stages.sources.common import idx_file, tables
+from stages.sources.common.dataset import describe_dataset
 from tools.prediction.fit_picture import read_picture
 from tools.sample import write_sheet
 
@@ -92,7 +93,7 @@ def write_sources(folder: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (9, 5, 5, 1), dtype=np.uint8)
     labels = np.arange(9) % 3
     for prefix, array in (("images-idx3", images[..., 0]), ("labels-idx1", labels)):
-        idx.write_array(folder / f"train-{prefix}-ubyte", array.astype(np.uint8))
+        idx_file.write_array(folder / f"train-{prefix}-ubyte", array.astype(np.uint8))
     np.savetxt(folder / "train_images.csv", images.reshape(9, -1), fmt="%d", delimiter=",")
     np.savetxt(folder / "train_labels.csv", labels, fmt="%d")
     write_sheet(folder, "train", images, labels)
@@ -102,6 +103,11 @@ def write_sources(folder: Path) -> None:
         Image.fromarray(image[..., 0]).save(path)
 
 
+def read_with(source: ModuleType, folder: Path) -> None:
+    parameters = {"path": folder, "validation_fraction": 0, "classes": ["a", "b", "c"]}
+    source.read(source.find(folder)["train"], describe_dataset("data.mine", parameters))
+
+
 @pytest.mark.parametrize("source", [idx, sheet, pictures], ids=lambda source: source.__name__)
 def test_more_pixels_than_memory_must_hold_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: ModuleType
@@ -109,29 +115,29 @@ def test_more_pixels_than_memory_must_hold_are_refused(
     write_sources(tmp_path)
     pixels = 25 * (100 if source is sheet else 9)
     monkeypatch.setattr(source, "LARGEST_SPLIT", max(pixels, 1000))
-    source.read(tmp_path, "train", ["a", "b", "c"])
+    read_with(source, tmp_path)
     monkeypatch.setattr(source, "LARGEST_SPLIT", pixels - 1)
     with pytest.raises(InputError, match="MB are read"):
-        source.read(tmp_path, "train", ["a", "b", "c"])
+        read_with(source, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("name", "read"),
+    ("name", "source"),
     [
-        ("train-images-idx3-ubyte", idx.read),
-        ("train_images.csv", csv.read),
-        ("train_labels.csv", csv.read),
-        ("train_images.png", sheet.read),
-        ("train_labels.txt", sheet.read),
-        ("train/b/1.png", pictures.read),
+        ("train-images-idx3-ubyte", idx),
+        ("train_images.csv", csv),
+        ("train_labels.csv", csv),
+        ("train_images.png", sheet),
+        ("train_labels.txt", sheet),
+        ("train/b/1.png", pictures),
     ],
 )
-def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str, read: Callable[..., object]) -> None:
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str, source: ModuleType) -> None:
     write_sources(tmp_path)
     (tmp_path / name).unlink()
     os.mkfifo(tmp_path / name)
     with pytest.raises(InputError, match=f"{name}: not a file"):
-        read(tmp_path, "train", ["a", "b", "c"])
+        read_with(source, tmp_path)
 
 
 def test_a_picture_that_says_it_is_huge_is_not_read(tmp_path: Path) -> None:
@@ -141,7 +147,7 @@ def test_a_picture_that_says_it_is_huge_is_not_read(tmp_path: Path) -> None:
     content[16:24] = (2**30).to_bytes(4, "big") * 2  # width and height
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"train_images.png: "):
-        sheet.read(tmp_path, "train", [])
+        sheet.read_files(sheet.find(tmp_path)["train"])
     assert Image.MAX_IMAGE_PIXELS  # Pillow's guard is as it was
 
 
@@ -152,9 +158,9 @@ def test_a_line_without_end_is_not_read(
     write_sources(tmp_path)
     with (tmp_path / name).open("a") as file:
         file.write("1" * 3_000_000)
-    monkeypatch.setattr(csv, "LONGEST", 2_500_000)
+    monkeypatch.setattr(tables, "LONGEST", 2_500_000)
     with pytest.raises(InputError, match=f"{name}: line 10 has more than 2 MB; correct it"):
-        csv.read(tmp_path, "train", ["a", "b", "c"])
+        read_with(csv, tmp_path)
 
 
 def test_a_picture_is_never_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +174,7 @@ def test_a_picture_is_never_a_program(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "train" / "b" / "1.png"
     Image.new("RGB", (5, 5)).save(path, "EPS")
     for read in (
-        lambda: pictures.read(tmp_path, "train", ["a", "b", "c"]),
+        lambda: read_with(pictures, tmp_path),
         lambda: read_picture(path, (28, 28, 1), None),
     ):
         with pytest.raises(InputError, match=r"1.png: not a valid picture \(cannot identify"):

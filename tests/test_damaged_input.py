@@ -24,12 +24,11 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from stages import check
-from stages.datasets import published
 from stages.datasets.arrays import read_split, write_split
-from stages.datasets.download import download
+from stages.downloads import published
+from stages.downloads.download import download
 from stages.frameworks.export import to_contract
-from stages.load import check as check_split
-from stages.load import find_source
+from stages.load import choose, read_splits
 from stages.model_file.classifier import classify, open_classifier
 from stages.plot import read_curve
 from stages.profile import describe, measure
@@ -38,7 +37,8 @@ from stages.runtime.files import read_bytes, read_text
 from stages.runtime.inputs import require_file
 from stages.runtime.lock import read_lock_file
 from stages.scoring.predictions import read_predictions, read_probabilities
-from stages.sources import idx
+from stages.sources.common import idx_file
+from stages.sources.common.dataset import describe_dataset
 from tools.ci import comment
 from tools.engine.lock_file import restore_damaged
 from tools.prediction.fit_picture import read_picture
@@ -66,9 +66,9 @@ def kind(name: str, read: Read) -> Callable[[Make], Make]:
 
 def read_data(folder: Path) -> None:
     """Reads a data set as `load` does."""
-    read = find_source(folder)
-    for split in ("train", "test"):
-        check_split(split, read(folder, split, CLASSES), CLASSES)
+    parameters = {"path": folder, "validation_fraction": 0.1, "classes": CLASSES}
+    dataset = describe_dataset("data.mine", parameters)
+    choose(read_splits(dataset), dataset, seed=1, near=0.3)
 
 
 def images(chance: np.random.Generator, *shape: int) -> Any:
@@ -78,8 +78,8 @@ def images(chance: np.random.Generator, *shape: int) -> Any:
 @kind("IDX", read_data)
 def write_idx(folder: Path, chance: np.random.Generator) -> None:
     for prefix in ("train", "t10k"):
-        idx.write_array(folder / f"{prefix}-images-idx3-ubyte", images(chance, 4, 5))
-        idx.write_array(folder / f"{prefix}-labels-idx1-ubyte", LABELS.astype(np.uint8))
+        idx_file.write_array(folder / f"{prefix}-images-idx3-ubyte", images(chance, 4, 5))
+        idx_file.write_array(folder / f"{prefix}-labels-idx1-ubyte", LABELS.astype(np.uint8))
 
 
 @kind("IDX, compressed", read_data)

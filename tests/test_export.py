@@ -24,7 +24,7 @@ METADATA = {"classes": [str(label) for label in range(10)]}
 
 
 def prepare(dataset: str, layout: str, split: str, images_per_class: int) -> Split:
-    images, labels = sheet.read(ROOT / "data" / "sample" / dataset, split, [])
+    images, labels = sheet.read_files(sheet.find(ROOT / "data" / "sample" / dataset)[split])
     chosen = first_of_each_class(labels, images_per_class)
     normalized = normalize(images[chosen], learn(images, "unit"))
     return reshape(normalized, layout), labels[chosen].astype(np.uint8)

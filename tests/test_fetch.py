@@ -16,8 +16,8 @@ import yaml
 from conftest import ROOT
 
 from stages import fetch
-from stages.datasets import published
-from stages.datasets.download import download
+from stages.downloads import published
+from stages.downloads.download import download
 from stages.runtime.errors import InputError
 from stages.sources import sheet
 
@@ -177,7 +177,7 @@ def test_the_next_source_is_tried_and_all_are_named(
 
 
 def test_the_published_archive_of_cifar10_is_read(tmp_path: Path) -> None:
-    images, labels = sheet.read(ROOT / "data" / "sample" / "cifar10", "test", [])
+    images, labels = sheet.read_files(sheet.find(ROOT / "data" / "sample" / "cifar10")["test"])
     records = np.concatenate(
         [labels[:, None].astype(np.uint8), images.transpose(0, 3, 1, 2).reshape(len(images), -1)],
         axis=1,

@@ -62,6 +62,18 @@ def with_box(image: Pixels, top: int, left: int, height: int, width: int, value:
     return image
 
 
+def on_transparent(value: int) -> Pixels:
+    """A box of one color, 84 wide and 60 high, on transparency of the same color; RGBA."""
+    return with_box(
+        np.dstack([filled(84, 112, value)] * 3 + [filled(84, 112, 0)]),
+        9,
+        9,
+        60,
+        84,
+        [value] * 3 + [255],
+    )
+
+
 def blocks(*colors: tuple[int, int, int]) -> Pixels:
     """Blocks of 32x32 side by side."""
     return np.hstack([np.full((32, 32, 3), color, dtype=np.uint8) for color in colors])
@@ -69,13 +81,25 @@ def blocks(*colors: tuple[int, int, int]) -> Pixels:
 
 PADDED = "resized from {}: cropped to its object and padded with its background color"
 INVERTED = "inverted: light border"
+LOOKS_INVERTED = "its border is light: if its object is dark, INVERT=yes inverts it"
 BLACK = filled(28, 28, 0)
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
 # How a picture is written, what is said to be done, the pixels, and how far they may be off.
 ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
     "8 bits of gray": (save(LIGHT), ["used as is"], LIGHT, 0),
-    "light border, the model's size": (save(255 - LIGHT), ["used as is"], 255 - LIGHT, 0),
+    "light border, the model's size": (
+        save(255 - LIGHT),
+        ["used as is", LOOKS_INVERTED],
+        255 - LIGHT,
+        0,
+    ),
+    "light border in color, the model's size": (
+        save(np.dstack([255 - LIGHT] * 3)),
+        ["converted to gray", LOOKS_INVERTED],
+        255 - LIGHT,
+        0,
+    ),
     "gray as RGB": (save_mode("RGB"), ["converted to gray"], LIGHT, 0),
     "RGB on dark gray, the model's size": (
         save(np.dstack([np.maximum(LIGHT, 19)] * 3)),
@@ -89,18 +113,18 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
         LIGHT,
         0,
     ),
-    "1 bit": (save(LIGHT > 127), ["converted to gray"], np.where(LIGHT > 127, 255, 0), 0),
+    "1 bit": (save(LIGHT > 127), ["used as is"], np.where(LIGHT > 127, 255, 0), 0),
     "palette with transparency": (
         save_palette,
-        ["transparency filled with white", "converted to gray", INVERTED],
-        255 - ON_WHITE,
+        ["transparency filled with white", "converted to gray", LOOKS_INVERTED],
+        ON_WHITE,
         0,
     ),
-    "gray with opaque alpha": (save_mode("LA"), ["converted to gray"], LIGHT, 0),
+    "gray with opaque alpha": (save_mode("LA"), ["used as is"], LIGHT, 0),
     "RGBA": (
         save(RGBA),
-        ["transparency filled with white", "converted to gray", INVERTED],
-        255 - ON_WHITE,
+        ["transparency filled with white", "converted to gray", LOOKS_INVERTED],
+        ON_WHITE,
         0,
     ),
     "CMYK JPEG": (save_mode("CMYK", "a.jpg", quality=100), ["converted to gray"], LIGHT, 5),
@@ -138,12 +162,22 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
     "wrong suffix": (save(LIGHT, "a.jpg", format="PNG"), ["used as is"], LIGHT, 0),
     "name with blanks": (save(LIGHT, "ein schöner Schuh, 靴.png"), ["used as is"], LIGHT, 0),
     "link": (save_link, ["used as is"], LIGHT, 0),
-    "1x1": (save(filled(1, 1, 255)), [PADDED.format("1x1"), INVERTED], BLACK, 0),
-    "1x1000": (save(filled(1000, 1, 0)), [PADDED.format("1x1000")], BLACK, 0),
-    "30000x1": (
-        save(filled(1, 30000, 200)),
-        [PADDED.format("30000x1"), INVERTED, "background set to black"],
-        BLACK,
+    "dark on transparent": (
+        save(on_transparent(40)),
+        ["transparency filled with white", "converted to gray", PADDED.format("112x84"), INVERTED],
+        with_box(BLACK, 4, 0, 20, 28, 215),
+        0,
+    ),
+    "white on transparent": (
+        save(on_transparent(255)),
+        ["transparency filled with black", "converted to gray", PADDED.format("112x84")],
+        with_box(BLACK, 4, 0, 20, 28, 255),
+        0,
+    ),
+    "nearly white on transparent, in color": (
+        save(on_transparent(240)),
+        ["transparency filled with black", PADDED.format("112x84")],
+        with_box(np.zeros((32, 32, 3), dtype=np.uint8), 4, 0, 23, 32, 240),
         0,
     ),
     "dark square on white": (
@@ -183,12 +217,17 @@ ODD: dict[str, tuple[Callable[[Path], Path], list[str], NDArray[Any], int]] = {
         0,
     ),
     "gray for a color model": (
-        save(filled(32, 32, 255)),
+        save(with_box(filled(32, 32, 255), 0, 0, 9, 9, 7)),
         ["converted to RGB"],
-        blocks((255, 255, 255)),
+        with_box(blocks((255, 255, 255)), 0, 0, 9, 9, 7),
         0,
     ),
-    "color for a color model": (save(blocks(BLUE)), ["used as is"], blocks(BLUE), 0),
+    "color for a color model": (
+        save(with_box(blocks(BLUE), 0, 0, 9, 9, RED)),
+        ["used as is"],
+        with_box(blocks(BLUE), 0, 0, 9, 9, RED),
+        0,
+    ),
 }
 
 
@@ -208,14 +247,24 @@ def test_odd_pictures(tmp_path: Path, name: str) -> None:
     [
         (LIGHT, True, ["inverted: as requested"], 255 - LIGHT),
         (LIGHT, False, ["used as is"], LIGHT),
-        (filled(9, 9, 250), False, [PADDED.format("9x9")], filled(28, 28, 250)),
         (
-            filled(9, 9, 250),
-            True,
-            [PADDED.format("9x9"), "inverted: as requested", "background set to black"],
-            BLACK,
+            with_box(filled(84, 84, 250), 9, 9, 28, 56, 9),
+            False,
+            [PADDED.format("84x84")],
+            with_box(filled(28, 28, 250), 7, 0, 14, 28, 9),
         ),
-        (blocks(RED), True, ["inverted: as requested"], blocks((0, 255, 255))),
+        (
+            with_box(filled(84, 84, 250), 9, 9, 28, 56, 0),
+            True,
+            [PADDED.format("84x84"), "inverted: as requested", "background set to black"],
+            with_box(BLACK, 7, 0, 14, 28, 255),
+        ),
+        (
+            with_box(blocks(RED), 1, 1, 1, 1, 255),
+            True,
+            ["inverted: as requested"],
+            with_box(blocks((0, 255, 255)), 1, 1, 1, 1, 0),
+        ),
     ],
 )
 def test_inverting_as_told(

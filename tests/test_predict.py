@@ -93,6 +93,17 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
         "not a valid picture (pixels from 0 to 255000; usable: 0 to 255 or 65535)",
     ),
     "bomb": (save_bomb, "too large: 10000x10000 pixels; at most 89,478,485 are read; save it"),
+    **{
+        name: (save(pixels), "nothing in it: all its pixels have nearly the same color; leave it")
+        for name, pixels in {
+            "blank": np.full((50, 40), 255, np.uint8),
+            "blank, the model's size": np.full((28, 28), 9, np.uint8),
+            "one pixel": np.full((1, 1, 3), 7, np.uint8),
+            "one line": np.full((1, 3000), 200, np.uint8),
+            "all transparent": np.zeros((50, 50, 4), np.uint8),
+            "noise on white": np.random.default_rng(0).integers(240, 256, (90, 70, 3), np.uint8),
+        }.items()
+    },
     "missing": (lambda folder: folder / "a.png", "missing; name a picture or a folder"),
     "dangling link": (link_to("nothing.png"), "missing; name a picture or a folder"),
     "link to itself": (link_to("link.png"), "Too many levels of symbolic links; check"),

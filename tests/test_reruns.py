@@ -36,7 +36,7 @@ def move_data(project: Path) -> None:
 
 def take_other_test_images(project: Path) -> None:
     shutil.copytree(project / "data/toy/cifar10", project / "data/toy/other")
-    images, labels = sheet.read(project / "data/toy/cifar10", "test", [])
+    images, labels = sheet.read_files(sheet.find(project / "data/toy/cifar10")["test"])
     write_sheet(project / "data/toy/other", "test", images[::-1], labels[::-1])
     substitute("params.yaml", "data/toy/cifar10", "data/toy/other")(project)
 

@@ -43,7 +43,7 @@ def test_the_files_are_as_made() -> None:
 @pytest.mark.parametrize("dataset", IMAGES_PER_CLASS)
 def test_the_same_images_are_written_as_the_same_bytes(tmp_path: Path, dataset: str) -> None:
     for split, images_per_class in IMAGES_PER_CLASS[dataset].items():
-        images, labels = sheet.read(SAMPLE / dataset, split, [])
+        images, labels = sheet.read_files(sheet.find(SAMPLE / dataset)[split])
         assert np.bincount(labels).tolist() == [images_per_class] * 10
         write_sheet(tmp_path, split, images, labels)
         for name in (f"{split}_images.png", f"{split}_labels.txt"):

@@ -13,15 +13,26 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages import load
-from stages.load import find_source
+from stages.load import check, find_source
 from stages.runtime.errors import InputError
-from stages.sources import csv, idx, pictures
+from stages.sources import csv
+from stages.sources.common import idx_file
+from stages.sources.common.dataset import describe_dataset
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (6, 4, 4, 1), dtype=np.uint8)
 LABELS = np.array([0, 1, 2, 0, 1, 2])
 CLASSES = ["a", "b", "c"]
+
+
+def read(
+    folder: Path, split: str = "train", classes: Any = CLASSES, **others: Any
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The images of a split, and the index of each one's class."""
+    parameters = {"path": folder, "validation_fraction": 0, "classes": classes, **others}
+    source, found = find_source(folder)
+    images, labels = source.read(found[split], describe_dataset("data.mine", parameters))
+    return images, labels
 
 
 def write_csv(folder: Path, images: NDArray[Any], labels: NDArray[Any], form: str = "%d") -> None:
@@ -52,7 +63,7 @@ def test_arrays_written_as_csv_are_read_back(
     labels = data.draw(arrays(np.uint8, count, elements=st.integers(0, 2)))
     write_csv(folder, images, labels, form)
     for split in ("train", "test"):
-        read_images, read_labels = find_source(folder)(folder, split, CLASSES)
+        read_images, read_labels = read(folder, split)
         assert read_images.dtype == np.uint8
         np.testing.assert_array_equal(read_images, images)
         np.testing.assert_array_equal(read_labels, labels)
@@ -61,7 +72,7 @@ def test_arrays_written_as_csv_are_read_back(
 def test_csv_of_floats_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv, "ROWS", 4)
     write_csv(tmp_path, IMAGES, LABELS, form="%.2f")
-    np.testing.assert_array_equal(csv.read(tmp_path, "train", CLASSES)[0], IMAGES)
+    np.testing.assert_array_equal(read(tmp_path)[0], IMAGES)
 
 
 def replace_line(name: str, number: int, change: Callable[[str], str]) -> Callable[[Path], None]:
@@ -94,10 +105,13 @@ IMAGES_CSV, LABELS_CSV = "train_images.csv", "train_labels.csv"
 WRONG_CSV: dict[str, tuple[Callable[[Path], None], str]] = {
     "short row": (
         replace_line(IMAGES_CSV, 3, lambda line: line.rpartition(",")[0]),
-        r"train_images.csv: line 3: 15 numbers, but the first row has 16",
+        r"train_images.csv: line 3: 15 values, but the first row has 16",
     ),
     "not a number": (put(IMAGES_CSV, 2, "x"), r"train_images.csv: line 2, column 1: 'x'"),
-    "header": (put(IMAGES_CSV, 1, "pixel1"), r"train_images.csv: line 1, column 1: 'pixel1'"),
+    "half a header": (
+        put(IMAGES_CSV, 1, "pixel1"),
+        r"train_images.csv: line 1, column 1: 'pixel1'",
+    ),
     "nothing": (put(IMAGES_CSV, 2, ""), r"train_images.csv: line 2, column 1: ''"),
     "NaN": (put(IMAGES_CSV, 4, "nan"), r"train_images.csv: line 4, column 1: 'nan'"),
     "infinite": (put(IMAGES_CSV, 4, "inf"), r"train_images.csv: line 4, column 1: 'inf'"),
@@ -105,9 +119,15 @@ WRONG_CSV: dict[str, tuple[Callable[[Path], None], str]] = {
     "below 0": (put(IMAGES_CSV, 5, "-1"), r"train_images.csv: line 5, column 1: '-1'"),
     "fraction": (put(IMAGES_CSV, 5, "1.5"), r"train_images.csv: line 5, column 1: '1.5'"),
     "not square": (drop_columns, r"train_images.csv: line 1: 15 numbers are not a square image"),
-    "fractional label": (put(LABELS_CSV, 2, "1.5"), r"train_labels.csv: line 2: '1.5' is not a"),
-    "unknown class": (put(LABELS_CSV, 6, "3"), r"train_labels.csv: line 6: '3' is not a class"),
-    "label no number": (put(LABELS_CSV, 1, "nan"), r"train_labels.csv: line 1: 'nan' is not a"),
+    "fractional label": (
+        put(LABELS_CSV, 2, "1.5"),
+        r"train_labels.csv: line 2: '1.5' is not the label of a class \(0, 1, 2\)",
+    ),
+    "unknown class": (put(LABELS_CSV, 6, "3"), r"train_labels.csv: line 6: '3' is not the label"),
+    "label no number": (
+        put(LABELS_CSV, 1, "nan"),
+        r"train_labels.csv: line 1: 'nan' is not the label",
+    ),
     "empty": (
         empty(IMAGES_CSV),
         r"train_images.csv: empty",
@@ -116,7 +136,14 @@ WRONG_CSV: dict[str, tuple[Callable[[Path], None], str]] = {
         empty(LABELS_CSV),
         r"train_labels.csv: empty",
     ),
-    "missing": (lambda folder: (folder / LABELS_CSV).unlink(), r"train_labels.csv: missing"),
+    "no labels": (
+        lambda folder: (folder / LABELS_CSV).unlink(),
+        r"train_images.csv: line 1: 16 numbers are an image without a label",
+    ),
+    "no images": (
+        lambda folder: (folder / IMAGES_CSV).unlink(),
+        r"train_labels.csv: the file of images is missing beside it",
+    ),
 }
 
 
@@ -126,14 +153,14 @@ def test_wrong_csv(tmp_path: Path, name: str) -> None:
     write_csv(tmp_path, IMAGES, LABELS)
     damage(tmp_path)
     with pytest.raises(InputError, match=expected):
-        csv.read(tmp_path, "train", CLASSES)
+        read(tmp_path)
 
 
 def test_another_count_of_labels(tmp_path: Path) -> None:
     write_csv(tmp_path, IMAGES, LABELS)
     (tmp_path / LABELS_CSV).write_text("0\n1\n2\n")
     with pytest.raises(InputError, match="here: 6 images but 3 labels"):
-        load.check("here", csv.read(tmp_path, "train", CLASSES), CLASSES)
+        check("here", read(tmp_path))
 
 
 def write_pictures(folder: Path, mode: str, shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -150,7 +177,7 @@ def write_pictures(folder: Path, mode: str, shape: tuple[int, ...]) -> NDArray[n
 @pytest.mark.parametrize(("mode", "shape"), [("L", (5, 7)), ("RGB", (5, 7, 3))])
 def test_a_folder_of_pictures(tmp_path: Path, mode: str, shape: tuple[int, ...]) -> None:
     expected = write_pictures(tmp_path, mode, shape)
-    images, labels = find_source(tmp_path)(tmp_path, "train", CLASSES)
+    images, labels = read(tmp_path)
     np.testing.assert_array_equal(images, expected.reshape(6, 5, 7, -1))
     assert labels.tolist() == [0, 0, 1, 1, 2, 2]
 
@@ -158,7 +185,7 @@ def test_a_folder_of_pictures(tmp_path: Path, mode: str, shape: tuple[int, ...])
 def test_one_color_picture_makes_all_color(tmp_path: Path) -> None:
     write_pictures(tmp_path, "L", (5, 7))
     Image.new("RGB", (7, 5), "red").save(tmp_path / "train" / "c" / "9.png")
-    images, _ = pictures.read(tmp_path, "train", CLASSES)
+    images, _ = read(tmp_path)
     assert images.shape == (7, 5, 7, 3)
     assert images[-1, 0, 0].tolist() == [255, 0, 0]
 
@@ -166,17 +193,20 @@ def test_one_color_picture_makes_all_color(tmp_path: Path) -> None:
 def test_wrong_pictures(tmp_path: Path) -> None:
     write_pictures(tmp_path, "L", (5, 7))
     Image.new("L", (8, 5)).save(tmp_path / "train" / "c" / "9.png")
-    with pytest.raises(InputError, match=r"c/9.png: 8x5 pixels, but .*a/0.png has 7x5"):
-        pictures.read(tmp_path, "train", CLASSES)
+    with pytest.raises(InputError, match=r"c/9.png: 8x5 pixels, but a/0.png has 7x5"):
+        read(tmp_path)
     content = (tmp_path / "train" / "c" / "5.png").read_bytes()
     (tmp_path / "train" / "c" / "9.png").write_bytes(content[:-30])
     with pytest.raises(InputError, match=r"c/9.png: not a valid picture"):
-        pictures.read(tmp_path, "train", CLASSES)
+        read(tmp_path)
     (tmp_path / "train" / "c" / "9.png").write_text("text")
     with pytest.raises(InputError, match=r"c/9.png: not a valid picture"):
-        pictures.read(tmp_path, "train", CLASSES)
-    with pytest.raises(InputError, match=r"train/c: no such class; params.yaml names a, b"):
-        pictures.read(tmp_path, "train", ["a", "b"])
+        read(tmp_path)
+    with pytest.raises(
+        InputError,
+        match=r"train/c: no such class; rename or remove it, or add it to data.mine.classes: a, b",
+    ):
+        read(tmp_path, classes=["a", "b"])
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -185,14 +215,14 @@ def test_idx(tmp_path: Path, suffix: str, shape: tuple[int, ...]) -> None:
     images = RANDOM.integers(0, 256, shape, dtype=np.uint8)
     names = {f"train-images-idx{len(shape)}-ubyte": images, "train-labels-idx1-ubyte": LABELS}
     for name, array in names.items():
-        idx.write_array(tmp_path / name, array.astype(np.uint8))
+        idx_file.write_array(tmp_path / name, array.astype(np.uint8))
         if suffix:
             (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
             (tmp_path / name).unlink()
-    read_images, read_labels = find_source(tmp_path)(tmp_path, "train", CLASSES)
+    read_images, read_labels = read(tmp_path)
     np.testing.assert_array_equal(read_images, images.reshape(6, 4, 5, -1))
     np.testing.assert_array_equal(read_labels, LABELS)
     path = tmp_path / f"train-labels-idx1-ubyte{suffix}"
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(InputError, match="train-labels-idx1-ubyte"):
-        idx.read(tmp_path, "train", CLASSES)
+        read(tmp_path)

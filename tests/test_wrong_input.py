@@ -173,7 +173,7 @@ def write_labels(change: Callable[[list[str]], list[str]]) -> Callable[[Path], N
 
 
 def drop_class(folder: Path) -> None:
-    images, labels = sheet.read(folder, "train", [])
+    images, labels = sheet.read_files(sheet.find(folder)["train"])
     write_sheet(folder, "train", images[labels != 3], labels[labels != 3])
 
 

@@ -39,12 +39,12 @@ SETTINGS = [
 
 def main(folder: Path) -> None:
     """Writes both data sets as CSV to `folder`, runs the pipeline on each and prints a table."""
-    images, labels = sheet.read(SAMPLE, "train", [])
+    images, labels = sheet.read_files(sheet.find(SAMPLE)["train"])
     images, labels = images[:ROWS], labels[:ROWS]
     sampled = np.random.default_rng(SEED).choice(ROWS, size=ROWS // 5, replace=False)
     tests = {
         "leaky": (images[sampled], labels[sampled]),
-        "honest": sheet.read(SAMPLE, "test", []),
+        "honest": sheet.read_files(sheet.find(SAMPLE)["test"]),
     }
     for name, test in tests.items():
         write_csv(folder / name, "train", images, labels)

@@ -106,7 +106,7 @@ def predict(
             continue
         for file in files:
             try:
-                pixels, done = read_picture(file, metadata.image_shape, invert)
+                pixels, done = read_picture(file, metadata.image_shape, invert, metadata.fit)
             except InputError as error:
                 results.append({"image": name_of(file), "error": str(error)})
             else:

@@ -23,7 +23,7 @@ def main(full: Path, out: Path) -> None:
     """Writes the sample of every data set in `full` to `out`, byte for byte as committed."""
     for dataset, splits in IMAGES_PER_CLASS.items():
         for split, images_per_class in splits.items():
-            images, labels = idx.read(full / dataset, split, [])
+            images, labels = idx.read_files(idx.find(full / dataset)[split])
             chosen = first_of_each_class(labels, images_per_class)
             write_sheet(out / dataset, split, images[chosen], labels[chosen])
             print(f"{out / dataset}: {split}: {len(chosen)} of {len(labels)} images")

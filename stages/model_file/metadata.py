@@ -18,7 +18,8 @@ class Metadata(BaseModel):
     """The data set and classes of a model, and how its images are normalized and laid out.
 
     `normalization` is the `mean` that was subtracted from each channel's pixels, 0 to 1, and the
-    `deviation` by which they were divided; `image_shape` is (height, width, channels).
+    `deviation` by which they were divided; `image_shape` is (height, width, channels). `fit` is how
+    pictures of another size became such images, if they did.
     """
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
@@ -27,6 +28,7 @@ class Metadata(BaseModel):
     classes: Annotated[list[ClassName], Field(min_length=2, max_length=256)]
     normalization: dict[str, Channels]
     layout: Name
+    fit: Literal["crop", "pad"] | None = None
     image_shape: Annotated[tuple[Side, Side, Literal[1, 3]], Field(strict=False)]
 
     @model_validator(mode="after")

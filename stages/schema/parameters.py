@@ -2,23 +2,62 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, create_model
+from pydantic import AfterValidator, Field, StringConstraints, create_model, model_validator
 
 from stages.runtime.text import NAME, require_shown
 from stages.schema.source import read_keys
 from stages.schema.validation import Strict
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
-ClassName = Annotated[str, AfterValidator(require_shown)]
+Side = Annotated[int, Field(ge=1, le=10_000)]
 Loss = Annotated[float, Field(ge=0)] | None
 
 
+def require_classes(classes: Any) -> Any:
+    """The names of the labels 0, 1, ..., or a mapping from labels to names.
+
+    Raises:
+        ValueError: it is neither, or a name or label cannot be used.
+    """
+    if not isinstance(classes, list | dict):
+        raise ValueError("choose a list of names, or labels with their names, such as {1: A, 2: B}")
+    names = [*classes.values()] if isinstance(classes, dict) else classes
+    labels = [*map(str, classes)] if isinstance(classes, dict) else names
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"{name!r} is not a text; write it in quotes")
+        require_shown(name)
+    for label in classes:
+        if type(label) not in (int, str):
+            raise ValueError(f"{label!r} is not a label; write it in quotes")
+    if not 2 <= len(names) <= 256:  # a label is a uint8
+        raise ValueError(f"{len(names)} classes; choose 2 to 256")
+    if len(set(names)) < len(names) or len(set(labels)) < len(labels):
+        raise ValueError("a name or label is there twice")
+    return classes
+
+
 class Dataset(Strict):
-    """A data set: its path, its validation split, and the names of its labels 0, 1, ..."""
+    """A data set: its path, what is held out of its training images, and its classes.
+
+    Pictures are resized to `size`, height and width.
+    """
 
     path: Annotated[str, Field(min_length=1)]
     validation_fraction: Annotated[float, Field(ge=0, lt=1)]
-    classes: Annotated[list[ClassName], Field(min_length=2, max_length=256)]  # a label is a uint8
+    classes: Annotated[Any, AfterValidator(require_classes)]
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] | None = None
+    size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
+    fit: Literal["crop", "pad"] | None = None
+
+    @model_validator(mode="after")
+    def require_fit(self) -> "Dataset":
+        """Refuses a size without a fit, and a fit without a size."""
+        if (self.size is None) != (self.fit is None):
+            raise ValueError(
+                "size and fit go together: set both, such as [32, 32] and crop, or none"
+            )
+        return self
 
 
 class Audit(Strict):

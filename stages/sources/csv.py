@@ -1,71 +1,164 @@
-"""CSV: one row per image, its pixels 0 to 255; in another file, one label per line."""
+"""CSV: one row per image, its pixels 0 to 255; its label in the same row, or in another file."""
 
 from itertools import islice
 from math import isqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import LARGEST_SPLIT, MB, reading, require_at_most, require_file
+from stages.runtime.inputs import LARGEST_SPLIT, MB, reading, require_at_most
+from stages.sources.common.dataset import Dataset, describe_unknown
+from stages.sources.common.splits import list_folder, split_of, words_of
+from stages.sources.common.tables import (
+    INDEX,
+    LABEL,
+    REMEDY,
+    Table,
+    is_number,
+    label_of,
+    open_table,
+    open_text,
+    read_rows,
+)
 
-MARKER = "train_images.csv"
+EXPECTED = "train.csv"
+SUFFIXES = (".csv", ".csv.gz")
 LARGEST = 5 * LARGEST_SPLIT  # bytes of a file: a pixel is `255,` or shorter, or 25 bytes of a float
-LONGEST = 40 * MB  # bytes of a line
 LABELS = 100 * MB  # bytes of a file of labels
-REMEDY = "correct it"
 ROWS = 5000  # at a time if pixels are written as 7.0: float64 takes eight times the memory
+LABELS_ONLY = {"label", "labels", "target", "targets", "y"}  # words in the name of such a file
+Files = dict[str, Path]  # `images` and perhaps `labels`
 
 
-def read(
-    folder: Path, split: str, classes: list[str]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The images, uint8 (n, h, w, c), and labels, int64 (n,), of a split: `train` or `test`.
+def find(folder: Path) -> dict[str, Files]:
+    """The files of each split; a file whose name says no split is `train` if none does."""
+    found: dict[str | None, dict[str, list[Path]]] = {}
+    for path in list_folder(folder):
+        if path.name.lower().endswith(SUFFIXES):
+            content = "labels" if words_of(path.name) & LABELS_ONLY else "images"
+            found.setdefault(split_of(path.name), {}).setdefault(content, []).append(path)
+    others = found.pop(None, {})
+    splits = {split: files for split, files in found.items() if split}
+    if not splits and "images" in others:
+        splits = {"train": others}
+    for files in splits.values():
+        for content, paths in files.items():
+            if len(paths) > 1:
+                names = " and ".join(path.name for path in paths)
+                raise InputError(f"{folder}: {names}: which has the {content}? leave one there")
+    return {
+        split: {content: path for content, (path,) in files.items()}
+        for split, files in splits.items()
+    }
+
+
+def read(files: Files, dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The images, uint8 (n, h, w, c), and the index of each one's class, int64 (n,), of a split.
 
     A row of s*s numbers is a gray image, one of s*s*3 a color image: red, green and blue of the
-    first pixel, then of the next to its right.
+    first pixel, then of the next to its right. Without a file of labels, each row has its label: in
+    the first column, or in the one that a header calls so.
 
     Raises:
         InputError: a file is missing or empty, or a line is wrong; names the line and value.
     """
-    path = folder / f"{split}_images.csv"
-    rows = read_pixels(path)
-    count = rows.shape[1]
-    for channels in (1, 3):
-        side = isqrt(count // channels)
-        if side * side * channels == count:
-            images = rows.reshape(-1, side, side, channels)
-            require_at_most(LARGEST_SPLIT, rows.size, path, REMEDY)
-            return images, read_labels(folder / f"{split}_labels.csv", len(classes))
+    if "images" not in files:
+        raise InputError(f"{files['labels']}: the file of images is missing beside it; add it")
+    path = files["images"]
+    table = open_table(path, LARGEST, dataset.numbers)
+    labels = None if "labels" in files else find_label_column(table)
+    shape = find_shape(table, labels)
+    rows = read_numbers(table, labels, dataset)
+    if labels is None:
+        images = rows
+        indices = read_labels(files["labels"], dataset)
+    else:
+        images = np.delete(rows, labels, axis=1)
+        indices = rows[:, labels].astype(np.int64)
+    require_at_most(LARGEST_SPLIT, images.size, path, REMEDY)
+    return images.reshape(-1, *shape), indices
+
+
+def find_label_column(table: Table) -> int:
+    """The column of labels: the one with a usual name, or else the first."""
+    names = [name.lower() for name in table.header]
+    return next((column for column, name in enumerate(names) if name in LABEL), 0)
+
+
+def find_shape(table: Table, labels: int | None) -> tuple[int, int, int]:
+    """The height, width and channels of the images, from the number of columns."""
+    for column, name in enumerate(table.header[: table.columns]):
+        if name.lower() in INDEX:
+            raise InputError(
+                f"{table.path}: column {column + 1}, {name!r}, numbers the rows; remove it"
+            )
+    numbers = table.columns - (labels is not None)
+    shape = find_square(numbers)
+    if shape:
+        return shape
+    if labels is not None and find_square(table.columns):
+        raise InputError(
+            f"{table.path}: line {table.skip + 1}: {table.columns} numbers are an image without a "
+            "label; add a column of labels, or remove the file"
+        )
+    besides = "" if labels is None else " besides the label"
     raise InputError(
-        f"{path}: line 1: {count} numbers are not a square image, in gray (such as 784) or color "
-        "(such as 3072)"
+        f"{table.path}: line {table.skip + 1}: {numbers} numbers{besides} are not a square image, "
+        "in gray (such as 784) or color (such as 3072); remove other columns, such as labels "
+        "or row numbers"
     )
 
 
-def read_pixels(path: Path) -> NDArray[np.uint8]:
-    """The numbers of a file, uint8 (rows, columns)."""
-    require_content(path, LARGEST)
-    with reading(path, "CSV file", REMEDY):
+def find_square(numbers: int) -> tuple[int, int, int] | None:
+    """The height, width and channels of a square image of so many numbers, if there is one."""
+    for channels in (1, 3):
+        side = isqrt(numbers // channels)
+        if side and side * side * channels == numbers:
+            return side, side, channels
+    return None
+
+
+def read_numbers(table: Table, labels: int | None, dataset: Dataset) -> NDArray[np.uint8]:
+    """The pixels of a file, and the index of each label in column `labels`; uint8 (rows, columns).
+
+    Raises:
+        InputError: a value is not a pixel, or not a label.
+    """
+    how: dict[str, Any] = {
+        "delimiter": table.delimiter,
+        "ndmin": 2,
+        "comments": None,
+        "quotechar": '"',
+        "usecols": range(table.columns) if table.ended else None,
+        "converters": None
+        if labels is None
+        else {labels: lambda text: dataset.numbers[label_of(text)]},
+    }
+    with reading(table.path, "CSV file", REMEDY):
         try:
             # Straight to uint8: several times as fast as through float64, in less memory than the
             # file.
-            return np.loadtxt(path, dtype=np.uint8, delimiter=",", ndmin=2, comments=None)
-        except ValueError:
+            return np.loadtxt(
+                table.path, np.uint8, encoding=table.encoding, skiprows=table.skip, **how
+            )
+        except (ValueError, KeyError):
             pass  # a pixel may be written as 7.0
         try:
-            return read_whole_floats(path)
-        except ValueError:
-            raise InputError(f"{path}: {find_mistake(path)}") from None
+            return read_whole_floats(table, how)
+        except (ValueError, KeyError):
+            raise InputError(f"{table.path}: {find_mistake(table, labels, dataset)}") from None
 
 
-def read_whole_floats(path: Path) -> NDArray[np.uint8]:
+def read_whole_floats(table: Table, how: dict[str, Any]) -> NDArray[np.uint8]:
     """The numbers of a file that writes them as floats; a ValueError if one is not a pixel."""
     parts = []
-    with path.open(encoding="utf-8") as lines:
-        while block := [line for line in islice(lines, ROWS) if line.strip()]:
-            numbers = np.loadtxt(block, delimiter=",", ndmin=2, comments=None)
+    with open_text(table.path, table.encoding) as lines:
+        rows = (line for line in islice(lines, table.skip, None) if line.strip())
+        while block := [*islice(rows, ROWS)]:
+            numbers = np.loadtxt(block, **how)
             with np.errstate(invalid="ignore"):
                 pixels = numbers.astype(np.uint8)
             if not (pixels == numbers).all():
@@ -74,67 +167,40 @@ def read_whole_floats(path: Path) -> NDArray[np.uint8]:
     return np.concatenate(parts)
 
 
-def find_mistake(path: Path) -> str:
+def find_mistake(table: Table, labels: int | None, dataset: Dataset) -> str:
     """The first mistake in a file of pixels, in words."""
-    columns = None
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for line_number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            values = line.rstrip("\r\n").split(",")
-            columns = columns or len(values)
-            if len(values) != columns:
-                return f"line {line_number}: {len(values)} numbers, but the first row has {columns}"
-            for column, value in enumerate(values, start=1):
-                if not is_whole(value, 256):
-                    return (
-                        f"line {line_number}, column {column}: {value.strip()[:40]!r} is not a "
-                        "whole number from 0 to 255"
-                    )
+    for line_number, values in read_rows(table):
+        if len(values) != table.columns:
+            return (
+                f"line {line_number}: {len(values)} values, but the first row has {table.columns}"
+            )
+        for column, value in enumerate(values):
+            if column == labels:
+                if label_of(value) not in dataset.numbers:
+                    unknown = describe_unknown(value, dataset)
+                    return f"line {line_number}, column {column + 1}: {unknown}"
+            elif not (is_number(value) and float(value) in range(256)):
+                return (
+                    f"line {line_number}, column {column + 1}: {value[:40]!r} is not a whole "
+                    "number from 0 to 255; multiply pixels of 0 to 1 by 255"
+                )
     return "cannot be read as rows of numbers"
 
 
-def read_labels(path: Path, classes: int) -> NDArray[np.int64]:
-    """The labels of a file, int64 (n,): whole numbers below `classes`, possibly written as 7.0."""
-    require_content(path, LABELS)
-    labels = []
+def read_labels(path: Path, dataset: Dataset) -> NDArray[np.int64]:
+    """The index of the class of each label in a file with one per line; int64 (n,)."""
+    table = open_table(path, LABELS, dataset.numbers)
+    indices = []
     with reading(path, "CSV file", REMEDY):
-        lines = path.read_text(encoding="utf-8").splitlines()
-    for line_number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        if not is_whole(line, classes):
-            raise InputError(
-                f"{path}: line {line_number}: {line.strip()[:40]!r} is not a class, a whole number "
-                f"from 0 to {classes - 1}"
-            )
-        labels.append(int(float(line)))
-    return np.array(labels, dtype=np.int64)
-
-
-def is_whole(text: str, below: int) -> bool:
-    """Whether `text` is a whole number, at least 0 and less than `below`."""
-    try:
-        value = float(text)
-    except ValueError:
-        return False
-    return value.is_integer() and 0 <= value < below
-
-
-def require_content(path: Path, largest: int) -> None:
-    """Refuses a file that is missing, too large or empty, or has a line without end."""
-    require_file(path, largest, "a data set of this format needs it")
-    length, lines, empty = 0, 0, True
-    with path.open("rb") as file:
-        while block := file.read(MB):
-            empty = empty and not block.strip()
-            first, *others = block.split(b"\n")
-            length += len(first)
-            if length > LONGEST:
+        for line_number, values in read_rows(table):
+            if len(values) != 1:
                 raise InputError(
-                    f"{path}: line {lines + 1} has more than {LONGEST / MB:,.0f} MB; {REMEDY}"
+                    f"{path}: line {line_number}: {len(values)} values, expected one label; remove "
+                    "the others, such as a column that numbers the rows"
                 )
-            if others:
-                lines, length = lines + len(others), len(others[-1])
-    if empty:
-        raise InputError(f"{path}: empty")
+            try:
+                indices.append(dataset.numbers[label_of(values[0])])
+            except KeyError:
+                unknown = describe_unknown(values[0], dataset)
+                raise InputError(f"{path}: line {line_number}: {unknown}") from None
+    return np.array(indices, dtype=np.int64)

@@ -1,105 +1,94 @@
-"""Picture files in `train/` and `test/`, in one subfolder per class, named after the class."""
+"""Picture files, in one folder per class, named after the class, in `train/` and `test/`."""
 
 import math
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from tqdm import tqdm
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import (
-    LARGEST_SPLIT,
-    MB,
-    limit_time,
-    reading,
-    require_at_most,
-    require_file,
-)
+from stages.runtime.inputs import LARGEST_SPLIT, require_at_most
+from stages.sources.common.dataset import Dataset
+from stages.sources.common.fit import FITS, WORDS
+from stages.sources.common.picture import open_picture
+from stages.sources.common.splits import list_folder, split_of
 
-MARKER = "train/*/"
-LARGEST = 500 * MB  # bytes of a picture file
-SECONDS = 60  # that it may take to read one
+EXPECTED = "train/CLASS/*.png"
 REMEDY = "replace or remove it"
 
 
-@cache
-def list_formats() -> list[str]:
-    """The formats that Pillow reads itself; for EPS it runs Ghostscript, and so what is in it."""
-    Image.init()
-    return sorted(Image.OPEN.keys() - {"EPS"})
+def find(folder: Path) -> dict[str, Path]:
+    """The folder of each split, which has a folder for each class.
+
+    Without a split, all of `folder` is `train`.
+    """
+    subfolders = [path for path in list_folder(folder) if path.is_dir()]
+    found: dict[str, Path] = {}
+    for path in subfolders:
+        split = split_of(path.name)
+        if split and any(inner.is_dir() for inner in list_folder(path)):
+            if split in found:
+                raise InputError(f"{folder}: {found[split].name} and {path.name} are both {split}")
+            found[split] = path
+    return found or ({"train": folder} if subfolders else {})
 
 
-def read(
-    folder: Path, split: str, classes: list[str]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The images, uint8 (n, h, w, c), and labels, int64 (n,), of a split: `train` or `test`.
+def read(folder: Path, dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The images, uint8 (n, h, w, c), and the index of each one's class, int64 (n,), of a split.
 
-    All must have the same size. They are read as gray if all are gray, otherwise as color.
+    They are gray if all files are gray, otherwise color.
 
     Raises:
         InputError: a folder is not named after a class, or a file is no picture or differs in size.
     """
-    files: list[tuple[Path, int]] = []
-    for subfolder in sorted(path for path in (folder / split).glob("*") if path.is_dir()):
-        if subfolder.name not in classes:
-            raise InputError(f"{subfolder}: no such class; params.yaml names {', '.join(classes)}")
-        label = classes.index(subfolder.name)
-        pictures = sorted(path for path in subfolder.iterdir() if not path.name.startswith("."))
-        files += [(path, label) for path in pictures]
-    if not files:
-        raise InputError(f"{folder / split}: no pictures; expected one folder of them per class")
-
-    kinds = [read_kind(path) for path, _ in files]
-    first = kinds[0]
-    for (path, _), kind in zip(files, kinds, strict=True):
-        if kind.size != first.size:
-            found, expected = (f"{size[0]}x{size[1]}" for size in (kind.size, first.size))
+    files = list_files(folder, dataset)
+    images = np.empty((0, 0, 0, 0), dtype=np.uint8)
+    steps = tqdm(files, desc=str(folder), unit="picture", delay=2, disable=None)
+    for position, (path, _) in enumerate(steps):
+        pixels = read_picture(path, dataset)
+        height, width, channels = pixels.shape
+        if not position:
+            images = np.empty((len(files), *pixels.shape), dtype=np.uint8)
+        if (height, width) != images.shape[1:3]:
             raise InputError(
-                f"{path}: {found} pixels, but {files[0][0]} has {expected}; make all the same size"
+                f"{path}: {width}x{height} pixels, but {files[0][0].relative_to(folder)} has "
+                f"{images.shape[2]}x{images.shape[1]}; make all the same size, or set "
+                f"{dataset.key}.size, such as [{images.shape[1]}, {images.shape[2]}], and "
+                f"{dataset.key}.fit, crop or pad"
             )
-    mode = "L" if all(kind.mode in ("1", "L") for kind in kinds) else "RGB"
-    width, height = first.size
-    shape = (len(files), height, width, len(mode))
-    require_at_most(LARGEST_SPLIT, math.prod(shape), folder / split, REMEDY)
-    images = np.empty(shape, dtype=np.uint8)
-    for index, (path, _) in enumerate(files):
-        images[index] = read_picture(path, mode).reshape(shape[1:])
+        if channels > images.shape[3]:
+            images = np.repeat(images, channels, axis=3)
+        require_at_most(LARGEST_SPLIT, images.size, folder, REMEDY)
+        images[position] = pixels
     return images, np.array([label for _, label in files], dtype=np.int64)
 
 
-class Kind(NamedTuple):
-    """Pillow's name for the pixel format of a picture, and its size: width, height."""
-
-    mode: str
-    size: tuple[int, int]
-
-
-@contextmanager
-def open_image(path: Path, remedy: str) -> Iterator[Image.Image]:
-    """A picture file, for a block that reads it; what is wrong with it becomes one InputError."""
-    with (
-        reading(path, "picture", remedy),
-        limit_time(SECONDS),
-        warnings.catch_warnings(action="ignore"),  # an unusable picture raises an error
-        Image.open(path, formats=list_formats()) as picture,
-    ):
-        yield picture
+def list_files(folder: Path, dataset: Dataset) -> list[tuple[Path, int]]:
+    """The pictures of a split, each with the index of its class."""
+    files: list[tuple[Path, int]] = []
+    for subfolder in (path for path in list_folder(folder) if path.is_dir()):
+        try:
+            label = dataset.names[subfolder.name]
+        except KeyError:
+            raise InputError(
+                f"{subfolder}: no such class; rename or remove it, or add it to "
+                f"{dataset.key}.classes: {', '.join(dataset.classes)}"
+            ) from None
+        files += [(path, label) for path in list_folder(subfolder)]
+    if not files:
+        raise InputError(f"{folder}: no pictures; expected one folder of them per class")
+    return files
 
 
-def read_kind(path: Path) -> Kind:
-    """The pixel format and size that a picture's header gives; its pixels are not read."""
-    require_file(path, LARGEST, REMEDY)
-    with open_image(path, REMEDY) as picture:
-        return Kind(picture.mode, picture.size)
-
-
-def read_picture(path: Path, mode: str) -> NDArray[np.uint8]:
-    """The pixels of a picture, uint8 (h, w) or (h, w, 3)."""
-    with open_image(path, REMEDY) as picture:
-        return np.asarray(picture.convert(mode))
+def read_picture(path: Path, dataset: Dataset) -> NDArray[np.uint8]:
+    """The pixels of a picture, uint8 (h, w, 1 or 3), of the data set's size if it has one."""
+    picture = open_picture(path, REMEDY)
+    image = picture.image
+    dataset.done.update(picture.done)
+    if dataset.size and dataset.fit and image.size != dataset.size:
+        require_at_most(LARGEST_SPLIT, math.prod(dataset.size), path, REMEDY)
+        image = FITS[dataset.fit](image, dataset.size)
+        dataset.done[f"resized: {WORDS[dataset.fit]}"] += 1
+    pixels: NDArray[np.uint8] = np.asarray(image)
+    return pixels.reshape(image.height, image.width, -1)

@@ -1,5 +1,6 @@
 """Contact sheets: square images in one PNG, 100 per row, with a text file of labels."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,22 +9,36 @@ from PIL import Image
 
 from stages.runtime.errors import InputError
 from stages.runtime.inputs import LARGEST_SPLIT, MB, reading, require_at_most, require_file
+from stages.sources.common.dataset import Dataset, index_labels
+from stages.sources.common.splits import NAMES
 
 IMAGES_PER_ROW = 100
 LABELS = 100 * MB  # bytes of the text file
-MARKER = "train_images.png"
+EXPECTED = "train_images.png"
 
 
-def read(
-    folder: Path, split: str, classes: list[str]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The images, uint8 (n, h, w, c), and labels, int64 (n,), of a split: `train` or `test`.
+def find(folder: Path) -> dict[str, tuple[Path, Path]]:
+    """The files of images and of labels of each split."""
+    pairs = {
+        split: (folder / f"{split}_images.png", folder / f"{split}_labels.txt") for split in NAMES
+    }
+    return {split: files for split, files in pairs.items() if any(map(os.path.lexists, files))}
+
+
+def read(files: tuple[Path, Path], dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The images, uint8 (n, h, w, c), and the index of each one's class, int64 (n,), of a split.
 
     Raises:
         InputError: a file is missing, truncated or in another format, or the sizes do not fit.
     """
-    labels = read_labels(folder / f"{split}_labels.txt")
-    path = folder / f"{split}_images.png"
+    images, labels = read_files(files)
+    return images, index_labels(labels, dataset, files[1])
+
+
+def read_files(files: tuple[Path, Path]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The images, uint8 (n, h, w, c), and the labels as they are, int64 (n,), of two files."""
+    path, path_of_labels = files
+    labels = read_labels(path_of_labels)
     sheet = read_sheet(path, len(labels))
     height, width, channels = sheet.shape
     side, rows = width // IMAGES_PER_ROW, height * IMAGES_PER_ROW // width

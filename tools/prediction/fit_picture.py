@@ -1,86 +1,107 @@
 """Reads any picture file as the pixels that a model takes, and lists what was done to it."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps
 
-from tools.prediction.open_picture import open_picture
+from stages.runtime.errors import InputError
+from stages.runtime.inputs import require_file
+from stages.sources.common.fit import FITS, WORDS, find_border_color, list_border
+from stages.sources.common.picture import LARGEST, NEAR, open_picture
 
-NEAR = 40  # of 255: up to this distance from the background color, a pixel is background
-PLAIN = 0.75  # the background is plain if this share of the border belongs to it
+PLAIN = 0.75  # the background is plain if this share of the border is near its color
+REMEDY = "re-save it, e.g. as PNG, or leave it out"
 
 
 def read_picture(
-    path: Path, image_shape: tuple[int, int, int], invert: bool | None
+    path: Path,
+    image_shape: tuple[int, int, int],
+    invert: bool | None = None,
+    fit: str | None = None,
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """The pixels of a picture, uint8 of `image_shape` (h, w, 1 or 3), and what was done to it.
 
-    A picture of exactly the model's size and kind, 8 bits of gray or of RGB, is used as is. Any
-    other is rotated as its EXIF data say, its transparency is filled with white, and it is
-    converted to gray or RGB and resized in proportion. On a plain background it is cropped to its
-    object, whose longer side then fills the image, and padded with the background color, as in
-    Fashion-MNIST. Otherwise, as with most photos, it is cropped to its center: no training image
+    A picture is opened as in training (`open_picture`) and converted to gray or RGB. One of the
+    model's size is then used as is. Any other is resized as the training pictures were, `fit`. If
+    these all had the model's size, it is resized in proportion: on a plain background it is cropped
+    to its object, whose longer side then fills the image, and padded with the background color, as
+    in Fashion-MNIST. Otherwise, as with most photos, it is cropped to its center: no training image
     has bars at its sides.
 
-    Models of gray images are assumed to expect light objects on black, as in Fashion-MNIST. For
-    them, a picture with a light border is inverted, unless it is used as is, and a plain background
-    becomes black if the picture is resized. `invert`, True or False, overrides the first.
+    Models of gray images are assumed to expect light objects on black, as in Fashion-MNIST, unless
+    they have a `fit`. For them, a resized picture with a light border is inverted, and a plain
+    background becomes black. `invert`, True or False, overrides the first.
 
     Raises:
-        InputError: it is not a file, or not a complete picture with usable pixels.
+        InputError: it is not a complete picture with usable pixels, or nothing is in it.
     """
-    picture, done = open_picture(path)
+    require_file(path, LARGEST, "name a picture or a folder of pictures")
+    picture = open_picture(path, REMEDY)
+    image, done = picture.image, picture.done
     height, width, channels = image_shape
     mode = "L" if channels == 1 else "RGB"
-    background: tuple[int, ...] = ()
-    plain = light = False
-    if picture.mode != mode or picture.size != (width, height):
-        if picture.mode != mode:
-            done.append("converted to gray" if channels == 1 else "converted to RGB")
-            picture = picture.convert(mode)
-        background, plain = look_at_border(picture)
-        light = channels == 1 and background[0] > 127
-        if picture.size != (width, height):
-            picture = resize(picture, (width, height), background if plain else None, done)
+    if image.mode != mode:
+        done.append("converted to gray" if channels == 1 else "converted to RGB")
+        image = image.convert(mode)
+    own_size = image.size == (width, height)
+    if is_constant(image) and not (own_size and width * height == 1):
+        raise InputError(say_nothing_there(path))
+    background, plain = look_at_border(image)
+    light = channels == 1 and not fit and background[0] > 127
+    if not own_size:
+        was = f"resized from {image.width}x{image.height}"
+        if fit:
+            done.append(f"{was}: {WORDS[fit]}, as in training")
+            image = FITS[fit](image, (width, height))
+        elif plain:
+            done.append(f"{was}: cropped to its object and padded with its background color")
+            box = find_object(image, picture.opacity, background)
+            if box is None:
+                raise InputError(say_nothing_there(path))
+            image = ImageOps.pad(image.crop(box), (width, height), color=background)
         else:
-            plain = False  # perhaps a test image in another mode: keep its background
-    if invert or (invert is None and light):
+            done.append(f"{was}: {WORDS['crop']}")
+            image = FITS["crop"](image, (width, height))
+    if invert or (invert is None and light and not own_size):
         done.append("inverted: as requested" if invert else "inverted: light border")
-        picture = ImageOps.invert(picture)
+        image = ImageOps.invert(image)
         background = tuple(255 - value for value in background)
-    if channels == 1 and plain and 0 < background[0] <= 127:
+    if channels == 1 and plain and not own_size and not fit and 0 < background[0] <= 127:
         done.append("background set to black")
         above = np.arange(256) - background[0]
-        picture = picture.point((above * 255 / above[-1]).clip(0).round().astype(int).tolist())
-    return np.asarray(picture).reshape(image_shape), done or ["used as is"]
+        image = image.point((above * 255 / above[-1]).clip(0).round().astype(int).tolist())
+    done = done or ["used as is"]
+    if light and own_size and invert is None:
+        done.append("its border is light: if its object is dark, INVERT=yes inverts it")
+    return np.asarray(image).reshape(image_shape), done
 
 
-def look_at_border(picture: Image.Image) -> tuple[tuple[int, ...], bool]:
-    """The color of the background, the median of the outermost pixels, and whether it is plain."""
-    pixels: NDArray[Any] = np.asarray(picture)
-    pixels = pixels.reshape(*pixels.shape[:2], -1)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.int16)
-    background = np.median(border, axis=0).astype(np.int16)
-    near = np.abs(border - background).max(axis=1) <= NEAR
-    return tuple(background.tolist()), bool(near.mean() >= PLAIN)
+def look_at_border(image: Image.Image) -> tuple[tuple[int, ...], bool]:
+    """The color of the background, that of the border, and whether it is plain."""
+    background = find_border_color(image)
+    near = np.abs(list_border(image) - background).max(axis=1) <= NEAR
+    return background, bool(near.mean() >= PLAIN)
 
 
-def resize(
-    picture: Image.Image,
-    size: tuple[int, int],
-    background: tuple[int, ...] | None,
-    done: list[str],
-) -> Image.Image:
-    """A picture resized to `size` (w, h): its object on its plain background, or its center."""
-    was = f"resized from {picture.width}x{picture.height}"
-    if background is None:
-        done.append(f"{was}: cropped to its center")
-        return ImageOps.fit(picture, size)
-    done.append(f"{was}: cropped to its object and padded with its background color")
-    sheet = Image.new(picture.mode, picture.size, background)
+def find_object(
+    image: Image.Image, opacity: Image.Image | None, background: tuple[int, ...]
+) -> tuple[int, int, int, int] | None:
+    """The box around what is opaque, or is not near the color of the background; None: nothing."""
+    difference = opacity or ImageChops.difference(
+        image, Image.new(image.mode, image.size, background)
+    )
     object_only = [0] * (NEAR + 1) + [255] * (255 - NEAR)
-    difference = ImageChops.difference(picture, sheet).point(object_only * len(background))
-    return ImageOps.pad(picture.crop(difference.getbbox()), size, color=background)
+    return difference.point(object_only * len(difference.getbands())).getbbox()
+
+
+def is_constant(image: Image.Image) -> bool:
+    """Whether all pixels are the same."""
+    pixels: NDArray[np.uint8] = np.asarray(image)
+    return bool((pixels == pixels[:1, :1]).all())
+
+
+def say_nothing_there(path: Path) -> str:
+    """The message for a picture without an object."""
+    return f"{path}: nothing in it: all its pixels have nearly the same color; leave it out"

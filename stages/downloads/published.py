@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.datasets.download import download
+from stages.downloads.download import download
 from stages.runtime.errors import InputError
 from stages.runtime.files import read_json
 from stages.runtime.inputs import MB, reading, require_file
-from stages.sources import idx
+from stages.sources.common import idx_file
 
 Arrays = dict[str, NDArray[np.uint8]]  # keyed by the names of the IDX files to write
 
@@ -83,7 +83,7 @@ def fashion_mnist_package() -> Arrays:
 
 def read_idx_files(folder: Path) -> Arrays:
     """The four arrays in the compressed IDX files of `folder`."""
-    return {name: idx.read_array(folder / f"{name}.gz") for name in FASHION_MNIST_SHA256}
+    return {name: idx_file.read_array(folder / f"{name}.gz") for name in FASHION_MNIST_SHA256}
 
 
 def cifar10_upstream(url: str = CIFAR10_URL, folder: Path = DOWNLOADS) -> Arrays:

@@ -1,0 +1,92 @@
+"""What a reader of a data set is told: the classes of its labels, and how pictures are resized."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.runtime.errors import InputError
+
+Size = tuple[int, int]  # width, height
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What `data.NAME` in params.yaml says of a data set, and what was done to its pictures.
+
+    `labels` are what the data call the classes. `numbers` and `names` give the index of a class by
+    its label or name: the first for data whose labels are numbers, the second for those in folders
+    named after the classes. A picture of another size than `size` is resized as `fit` says. `done`
+    counts what was done to the pictures.
+    """
+
+    key: str
+    folder: Path
+    classes: list[str]
+    labels: list[str]
+    numbers: Mapping[str, int]
+    names: Mapping[str, int]
+    size: Size | None
+    fit: str | None
+    test_fraction: float | None
+    validation_fraction: float
+    done: Counter[str] = field(default_factory=Counter)
+
+
+def describe_dataset(key: str, parameters: dict[str, Any]) -> Dataset:
+    """The data set whose `parameters` are under `key` in params.yaml.
+
+    Its classes are a list, for labels 0, 1, ..., or a mapping from labels to names.
+    """
+    given, size = parameters["classes"], parameters.get("size")
+    labeled = given if isinstance(given, dict) else dict(enumerate(given))
+    by_label = {str(label): index for index, label in enumerate(labeled)}
+    by_name = {name: index for index, name in enumerate(labeled.values())}
+    return Dataset(
+        key=key,
+        folder=Path(parameters["path"]),
+        classes=list(labeled.values()),
+        labels=list(by_label),
+        numbers=by_name | by_label,
+        names=by_name if isinstance(given, list) else by_name | by_label,
+        size=(size[1], size[0]) if size else None,
+        fit=parameters.get("fit"),
+        test_fraction=parameters.get("test_fraction"),
+        validation_fraction=parameters["validation_fraction"],
+    )
+
+
+def index_labels(labels: NDArray[Any], dataset: Dataset, path: Path) -> NDArray[np.int64]:
+    """The index of the class of each label, a whole number; int64 (n,).
+
+    Raises:
+        InputError: a label is not that of a class.
+    """
+    found, of_image = np.unique(labels, return_inverse=True)
+    try:
+        return np.array([dataset.numbers[str(label)] for label in found], dtype=np.int64)[of_image]
+    except KeyError as error:
+        (label,) = error.args
+        image = int(np.flatnonzero(labels == int(label))[0])
+        raise InputError(f"{path}: image {image}: {describe_unknown(label, dataset)}") from None
+
+
+def describe_unknown(label: str, dataset: Dataset) -> str:
+    """What is wrong with a label that no class has, and the remedy."""
+    known = dataset.labels
+    labels = ", ".join(known) if len(known) < 6 else f"{known[0]}, {known[1]}, ... {known[-1]}"
+    return (
+        f"{label[:40]!r} is not the label of a class ({labels}); correct it, or give "
+        f"{dataset.key}.classes with their labels, such as {{1: A, 2: B, 4: D}}"
+    )
+
+
+def describe_classes(dataset: Dataset, without: set[int]) -> str:
+    """The classes with their labels as params.yaml can have them, without some."""
+    named = enumerate(zip(dataset.labels, dataset.classes, strict=True))
+    left = [f"{label}: {name}" for index, (label, name) in named if index not in without]
+    return f"{{{', '.join(left)}}}"

@@ -1,0 +1,68 @@
+"""Chooses images to hold out, at random."""
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from stages.datasets.duplicates import find_exact, find_near
+from stages.runtime.errors import InputError
+
+
+def sample_validation(labels: NDArray[np.uint8], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Which images to hold out: `fraction` of each class, sampled at random; bool (n,)."""
+    random = np.random.default_rng(seed)
+    held = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        of_class = np.flatnonzero(labels == label)
+        held[random.permutation(of_class)[: round(fraction * len(of_class))]] = True
+    return held
+
+
+def sample_test(
+    images: NDArray[np.uint8], labels: NDArray[np.uint8], fraction: float, near: float, seed: int
+) -> NDArray[np.bool_]:
+    """Which images to test on: about `fraction` of each class, sampled at random; bool (n,).
+
+    Identical images, and those that the audit finds nearer than `near`, stay together. `images` is
+    (n, h, w, c).
+
+    Raises:
+        InputError: no images can be sampled so.
+    """
+    order = np.random.default_rng([seed, 1]).permutation(len(labels))  # not that of validation
+    groups = find_exact(images, images)
+    with threadpool_limits(1):  # so that the number of threads does not change the bits
+        while True:
+            test = sample_groups(groups, labels, order, fraction)
+            chosen, others = np.flatnonzero(test), np.flatnonzero(~test)
+            if not len(chosen) or not len(others):
+                raise InputError(
+                    f"test_fraction {fraction}: of {len(labels)} images, {len(np.unique(groups))} "
+                    "groups of near duplicates, none can be set apart; choose another fraction"
+                )
+            nearest, distance = find_near(images[chosen], images[others])
+            found = np.flatnonzero(distance < near)
+            if not len(found):
+                return test
+            for one, other in zip(chosen[found], others[nearest[found]], strict=True):
+                groups[groups == groups[other]] = groups[one]
+
+
+def sample_groups(
+    groups: NDArray[np.int64], labels: NDArray[np.uint8], order: NDArray[np.int64], fraction: float
+) -> NDArray[np.bool_]:
+    """Which images to sample: of each class whole groups, in `order`, while they fit; bool (n,).
+
+    A group counts for the class of its first image in this order.
+    """
+    left = np.round(np.bincount(labels) * fraction).astype(int)
+    sizes = np.bincount(groups, minlength=len(groups))
+    chosen = np.zeros(len(groups), dtype=bool)
+    seen = np.zeros(len(groups), dtype=bool)
+    for image in order:
+        group, label = groups[image], labels[image]
+        if not seen[group] and sizes[group] <= left[label]:
+            chosen[group] = True
+            left[label] -= sizes[group]
+        seen[group] = True
+    return chosen[groups]
