@@ -98,20 +98,31 @@ def write_csv(folder: Path, chance: np.random.Generator) -> None:
         np.savetxt(folder / f"{split}_labels.csv", LABELS, fmt="%d")
 
 
+@kind("CSV, compressed", read_data)
+def write_compressed_csv(folder: Path, chance: np.random.Generator) -> None:
+    for split in ("train", "test"):
+        rows = images(chance, 3, 3).reshape(len(LABELS), -1)
+        lines = [["label", *map(str, range(9))], *np.column_stack([LABELS, rows]).tolist()]
+        text = "".join(";".join(map(str, line)) + "\n" for line in lines)
+        (folder / f"{split}.csv.gz").write_bytes(gzip.compress(text.encode("utf-16")))
+
+
 @kind("contact sheet", read_data)
 def write_sheets(folder: Path, chance: np.random.Generator) -> None:
     for split in ("train", "test"):
         write_sheet(folder, split, images(chance, 5, 5, 1), LABELS)
 
 
-FORMATS = ("png", "jpg", "gif", "bmp", "tif", "webp", "ppm", "tga", "pcx", "sgi", "jp2", "ico")
+FORMATS = ["png", "jpg", "gif", "bmp", "tif", "webp", "ppm", "tga", "pcx", "sgi", "jp2", "ico"]
+FORMATS += ["avif", "dds", "qoi"]
 
 
 @kind("folder of pictures", read_data)
 def write_pictures(folder: Path, chance: np.random.Generator) -> None:
     for split in ("train", "test"):
+        formats = chance.permutation(FORMATS)
         for index, image in enumerate(images(chance, 5, 7, 3)):
-            path = folder / split / CLASSES[index % 3] / f"{index}.{FORMATS[index]}"
+            path = folder / split / CLASSES[index % 3] / f"{index}.{formats[index]}"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image).save(path)
 
