@@ -292,3 +292,15 @@ def test_python_can_be_asked_for_the_traceback(tmp_path: Path) -> None:
     assert "Traceback (most recent call last)" in result.stderr
     assert result.stderr.endswith("ValueError: x\n")
     assert result.returncode == 1
+
+
+def test_a_picture_that_takes_too_long_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg", progressive=True, quality=100)
+    monkeypatch.setattr("stages.sources.common.picture.SECONDS", 0.02)
+    with pytest.raises(InputError, match=r"a.jpg: not a valid picture \(takes more than 0.02 s\)"):
+        read_picture(tmp_path / "a.jpg", (28, 28, 1))
+    monkeypatch.setattr("stages.sources.common.picture.SECONDS", 60)
+    read_picture(tmp_path / "a.jpg", (28, 28, 1))
