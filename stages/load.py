@@ -13,8 +13,11 @@ from stages.datasets.arrays import SPLITS, write_split
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
+from stages.runtime.text import cut
+from stages.sources import csv, pictures
 from stages.sources.common.dataset import Dataset, describe_classes, describe_dataset
 from stages.sources.common.hold_out import sample_test, sample_validation
+from stages.sources.common.splits import list_others
 
 SOURCES = Path(__file__).with_name("sources")
 
@@ -37,6 +40,8 @@ def main(name: str, out: Path) -> None:
         write_json(partial / "about.json", metadata | ({"fit": dataset.fit} if dataset.fit else {}))
     for line in describe(parts, dataset):
         print(f"{dataset.folder}: {line}")
+    if unread := list_unread(dataset.folder, find_source(dataset.folder)[1]):
+        print(f"{dataset.folder}: not read: {cut(unread)}")
 
 
 def find_source(folder: Path) -> tuple[Any, dict[str, Any]]:
@@ -45,16 +50,31 @@ def find_source(folder: Path) -> tuple[Any, dict[str, Any]]:
     Raises:
         InputError: no module does.
     """
-    expected = []
-    for path in sorted(SOURCES.glob("*.py")):
-        source = import_module(f"stages.sources.{path.stem}")
-        expected.append(source.EXPECTED)
-        found = source.find(folder) if folder.is_dir() else {}
-        if found:
-            return source, found
-    raise InputError(
-        f"{folder}: no data set of a known format; expected one of {', '.join(expected)}"
-    )
+    sources = [
+        import_module(f"stages.sources.{path.stem}") for path in sorted(SOURCES.glob("*.py"))
+    ]
+    found = [(source, source.find(folder)) for source in sources] if folder.is_dir() else []
+    found = [(source, splits) for source, splits in found if splits]
+    if len(found) > 1:  # a table without a split in its name may be about the others
+        found = [one for one in found if one[0] is not csv or csv.says_split(one[1])]
+    if len(found) > 1:
+        found = [one for one in found if one[0] is not pictures or pictures.says_split(one[1])]
+    if not found:
+        expected = ", ".join(source.EXPECTED for source in sources)
+        raise InputError(f"{folder}: no data set of a known format; expected one of {expected}")
+    if len(found) > 1:
+        formats = " and ".join(source.EXPECTED for source, _ in found)
+        raise InputError(f"{folder}: has several data sets, such as {formats}; leave one there")
+    return found[0]
+
+
+def list_unread(folder: Path, found: dict[str, Any]) -> list[str]:
+    """The names of what is in a folder beside what `find_source` found."""
+    read: list[Path] = []
+    for files in found.values():
+        of_split = files.values() if isinstance(files, dict) else files
+        read += [of_split] if isinstance(of_split, Path) else of_split
+    return list_others(folder, read)
 
 
 def read_splits(dataset: Dataset) -> dict[str, Labeled]:
@@ -68,7 +88,7 @@ def read_splits(dataset: Dataset) -> dict[str, Labeled]:
         raise InputError(f"{dataset.folder}: no training images; expected {source.EXPECTED}")
     require_fraction(dataset, "test", "test" in found, dataset.test_fraction is None)
     require_fraction(dataset, "validation", "validation" in found, not dataset.validation_fraction)
-    if dataset.fit and source.__name__ != "stages.sources.pictures":
+    if dataset.fit and source is not pictures:
         raise InputError(
             f"{dataset.key}.size: only pictures are resized, and {dataset.folder} has other files; "
             "remove size and fit"

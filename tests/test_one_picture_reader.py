@@ -41,7 +41,9 @@ def to_mode(mode: str) -> Image.Image:
     if mode.startswith("I;16"):
         kind = ">u2" if mode.endswith("B") else "<u2"
         return Image.frombytes(mode, (28, 28), (LIGHT.astype(kind) * 257).tobytes())
-    if mode in ("1", "L", "P", "I", "F"):
+    if mode == "I":
+        return Image.fromarray(LIGHT.astype(np.int32) * 257)
+    if mode in ("1", "L", "P", "F"):
         return gray.convert(mode)
     return RGB.convert(mode)
 
@@ -162,6 +164,13 @@ def test_pixels_of_more_than_8_bits(tmp_path: Path, mode: str, name: str) -> Non
     to_mode(mode).save(tmp_path / name)
     pixels, _ = train_on(tmp_path / "data", tmp_path / name)
     np.testing.assert_array_equal(pixels[..., 0], LIGHT)
+
+
+def test_a_tiff_of_which_white_is_0(tmp_path: Path) -> None:
+    pixels = (255 - LIGHT).astype(np.uint16) * 257
+    Image.fromarray(pixels).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    read, _ = train_on(tmp_path / "data", tmp_path / "a.tif")
+    np.testing.assert_array_equal(read[..., 0], LIGHT)
 
 
 def test_transparency_and_exif(tmp_path: Path) -> None:

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from stages.datasets.duplicates import find_exact, find_near
-from stages.load import Parts, choose, describe, read_splits
+from stages.load import Parts, choose, describe, find_source, list_unread, read_splits
 from stages.runtime.errors import InputError
+from stages.runtime.parameters import parse
 from stages.schema.parameters import Dataset as Schema
 from stages.schema.validation import validate
 from stages.sources import sheet
 from stages.sources.common import idx_file
 from stages.sources.common.dataset import describe_dataset
 from tools.sample import write_sheet
+from tools.survey.block import add_block, suggest
+from tools.survey.look import look_at
 
 NAMES = ["T-shirt", "Trouser", "Bag"]
 SAMPLE = ROOT / "data/sample/fashion_mnist"
@@ -134,6 +137,7 @@ TABLES = {
     "two files with headers": both(
         write_tables(pixels, PIXELS, name=IMAGES), labels_in(LABELS, header=["Klasse"])
     ),
+    "Excel's first line": write_tables(first, ["sep=,"]),
     "comment": both(
         write_tables(pixels, name=IMAGES), labels_in(LABELS, header=["# 1"], encoding="utf-16")
     ),
@@ -172,7 +176,15 @@ WRONG_TABLES = {
     ),
     "an unknown label": (
         write_tables(lambda row: [f"{row[0] * 2}" + "0" * 90, *row[1]]),
-        r"train.csv: line 13, column 1: '20{39}' is not the label of a class \(0, 1, 2\)",
+        r"train.csv: line 1, column 1: '0{40}' is not the label of a class \(0, 1, 2\)",
+    ),
+    "a row longer than the first, which ends with a delimiter": (
+        write_tables(lambda row: first(row) + ([""] if row[0] == 0 else ["7", "7"])),
+        r"train.csv: line 13: 787 values, but the first row has 785",
+    ),
+    "pixels of 0 and 1": (
+        write_tables(lambda row: [str(row[0]), *(str(int(one != "0")) for one in row[1])]),
+        r"train.csv: all pixels are 0 or 1; multiply them by 255",
     ),
     "two tables": (
         both(write_tables(first), write_tables(first, name="more_{}.csv")),
@@ -329,7 +341,7 @@ def test_images_that_are_all_alike_cannot_be_drawn(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         for index in range(5):
             Image.fromarray(SPLITS["train"][0][0]).save(tmp_path / name / f"{index}.png")
-    with pytest.raises(InputError, match=r"test_fraction 0.3: of 15 images, 1 groups? of near"):
+    with pytest.raises(InputError, match=r"of class 0, with 5 images, only 0 can be test images"):
         load(tmp_path, test_fraction=0.3)
 
 
@@ -360,6 +372,52 @@ def test_labels_with_gaps(tmp_path: Path, form: str) -> None:
             "no training image of unused, b, c; add some, or leave the class out: "
             "data.mine.classes: {1: T-shirt, 4: Trouser, 5: Bag}"
         )
+
+
+def test_a_name_that_is_the_label_of_another_class(tmp_path: Path) -> None:
+    """Sorted as texts, 10 is before 2: nobody knows whether the third class is label 2."""
+    write_tables(first)(tmp_path)
+    for classes in (["0", "2", "1"], {0: "1", 1: "zero", 2: "b"}):
+        with pytest.raises(InputError, match=r"is the name of label \d, and the label of another"):
+            load(tmp_path, classes=classes)
+    require_all(load(tmp_path, classes=["0", "1", "2"]))
+    write_pictures(tmp_path / "more", names=["0", "2", "1"])
+    require_all(load(tmp_path / "more", classes=["0", "2", "1"]))
+
+
+def test_a_label_that_could_be_a_header(tmp_path: Path) -> None:
+    write_tables(lambda row: ["Ycx"[row[0]], *row[1]])(tmp_path)
+    require_all(load(tmp_path, classes=["Y", "c", "x"]))
+
+
+def test_what_is_beside_the_data_set_is_named(tmp_path: Path) -> None:
+    write_pictures(tmp_path, train="seg_train/seg_train", test="seg_test/seg_test")
+    (tmp_path / "metadata.csv").write_text("a,b\n1,2\n")
+    write_pictures(tmp_path / "holdout")
+    (tmp_path / "seg_train/seg_train/loose.png").write_bytes(b"")
+    require_all(load(tmp_path))
+    assert list_unread(tmp_path, find_source(tmp_path)[1]) == [
+        "holdout",
+        "metadata.csv",
+        "seg_train/seg_train/loose.png",
+    ]
+    write_tables(first)(tmp_path)
+    with pytest.raises(InputError, match=r"has several data sets, such as train.csv and train/CLA"):
+        load(tmp_path)
+
+
+def test_pictures_of_several_scales(tmp_path: Path) -> None:
+    """Of floats nobody knows whether white is 1 or 255; a file alone says only its lightest."""
+    write_pictures(tmp_path)
+    for path in tmp_path.glob("*/*/*.png"):
+        pixels = np.asarray(Image.open(path)).astype(np.float32)
+        scale = 255 if path.parent.name == "Bag" else 1
+        Image.fromarray(pixels / scale).save(path.with_suffix(".tif"))
+        path.unlink()
+    with pytest.raises(
+        InputError, match=r"which value is white\? 12 floats scaled from 0 to 1 and"
+    ):
+        load(tmp_path)
 
 
 def test_folders_are_named_after_labels_or_classes(tmp_path: Path) -> None:
@@ -399,6 +457,26 @@ def test_only_pictures_are_resized(tmp_path: Path) -> None:
         load(tmp_path, size=[9, 9], fit="crop")
 
 
+def test_the_block_of_odd_names(tmp_path: Path) -> None:
+    """What is written is what `load` reads, in a file that is otherwise as it was."""
+    content = "# first\r\ndata:\r\n  a:\r\n    path: b # c\r\n    # of a\r\n\r\nseed: 1"
+    for name in ("mine", "2024", "true"):
+        write_pictures(tmp_path / name, names=["08", "null", "1e3"])
+        block = suggest(look_at(tmp_path / name), name)
+        assert block["classes"] == ["1e3", "08", "null"]
+        require_all(load(tmp_path / name, classes=["08", "null", "1e3"]))
+        added = add_block(content, name, block)
+        assert parse(added)["data"][name] == block
+        assert added.startswith(content[: content.index("\r\n\r\n")])
+        assert added.endswith("\r\n\r\nseed: 1")
+        assert "\n" not in added.replace("\r\n", "")
+    write_tables(lambda row: [["2", "10", "x"][row[0]], *row[1]])(tmp_path)
+    (tmp_path / "mine").rename(tmp_path / "other")
+    block = suggest(look_at(tmp_path), "cards")
+    assert block["classes"] == {2: "2", 10: "10", "x": "x"}
+    require_all(load(tmp_path, classes=block["classes"]))
+
+
 def test_add_data(untrained: Path) -> None:
     """The block that it writes is all that is needed; comments and order stay."""
     (untrained / ".venv").symlink_to(ROOT / ".venv")
@@ -422,7 +500,10 @@ def test_add_data(untrained: Path) -> None:
     run("python", "-m", "stages.check", "params.yaml", "out.txt", cwd=untrained)
     run("python", "-m", "stages.load", "shoes", "data/raw/shoes", cwd=untrained)
     assert np.load(untrained / "data/raw/shoes/train/images.npy").shape == (42, 64, 64, 3)
+    for name in ("a b", "-x", "x: y", "../z"):
+        result = run("make", "add-data", "PATH=data", f"NAME={name}", cwd=untrained, status=2)
+        assert "choose letters, digits, - and _" in result.stderr
     (folder / "Bag" / "notes.txt").write_text("none")
     result = run("make", "add-data", "PATH=data/my shoes", cwd=untrained, status=2)
     assert "cannot be used: data/my shoes/Bag/notes.txt: not a valid picture" in result.stdout
-    assert "1 files cannot be used, see above; replace or remove them" in result.stderr
+    assert "what cannot be used is listed above (1); replace or remove it" in result.stderr

@@ -101,6 +101,15 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
             "one pixel": np.full((1, 1, 3), 7, np.uint8),
             "one line": np.full((1, 3000), 200, np.uint8),
             "all transparent": np.zeros((50, 50, 4), np.uint8),
+            "one dark pixel on white": np.where(np.arange(90000) == 7, 0, 255)
+            .reshape(300, 300)
+            .astype(np.uint8),
+            "one line on white": np.where(np.arange(90000) // 300 == 99, 0, 255)
+            .reshape(300, 300)
+            .astype(np.uint8),
+            "noise, the model's size": np.random.default_rng(0).integers(
+                246, 256, (28, 28), np.uint8
+            ),
             "noise on white": np.random.default_rng(0).integers(240, 256, (90, 70, 3), np.uint8),
         }.items()
     },

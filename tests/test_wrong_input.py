@@ -47,7 +47,7 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
     ("data.cifar10.validation_fraction", 1, ["validation_fraction is 1", "less than 1"]),
     ("data.cifar10.classes", ["a", "a"], ["data.cifar10.classes", "twice"]),
     *(
-        ("data.cifar10.classes", ["a", name], ["data.cifar10.classes.1", "printable characters"])
+        ("data.cifar10.classes", ["a", name], ["data.cifar10.classes", repr(name)[:40], "printable characters"])
         for name in ("", " b", "b\n**Better**", "b\r", "\x1b[2J", "\u202eb", "b" * 81)
     ),
     ("data.cifar10.classes", ["a", "\ud800"], ["not a valid YAML file"]),
@@ -178,7 +178,7 @@ def drop_class(folder: Path) -> None:
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], None], list[str]]] = {
-    "no data set": (drop("train_images.png"), ["no data set of a known format"]),
+    "no images": (drop("train_images.png"), ["train_images.png: missing; restore it"]),
     "missing images": (drop("test_images.png"), ["test_images.png: missing"]),
     "missing labels": (drop("train_labels.txt"), ["train_labels.txt: missing"]),
     "truncated": (cut("train_images.png"), ["train_images.png: not a valid PNG file"]),
@@ -192,7 +192,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     ),
     "label outside": (
         write_labels(lambda lines: ["10", *lines[1:]]),
-        ["train: image 0 has label 10", "10 classes, 0 to 9"],
+        ["train_labels.txt: image 0: '10' is not the label of a class (0, 1, ... 9)"],
     ),
     "label no number": (
         write_labels(lambda lines: [*lines[:2], "boot", *lines[3:]]),

@@ -4,23 +4,27 @@
 """
 
 import re
+import shutil
 from pathlib import Path
-from typing import Annotated
+from shlex import quote
+from typing import Annotated, Any
 
 from stages.runtime.command import run
 
 import typer
 
 from stages.datasets.arrays import SPLITS
+from stages.load import choose, read_splits
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
 from stages.runtime.parameters import PARAMETERS, read_parameter
-from stages.runtime.text import show
-from stages.sources.common.splits import list_folder
+from stages.runtime.text import NAME, cut, show
+from stages.sources.common.dataset import describe_dataset
+from stages.sources.common.splits import split_of, unwrap
 from tools.survey.block import add_block, format_block, suggest
 from tools.survey.look import Survey, look_at
 
-SHOWN = 12  # classes, sizes and files that cannot be used
+SHOWN = 12  # files that cannot be used
 
 
 def main(
@@ -35,26 +39,39 @@ def main(
     """
     folder = shorten(folder)
     name = name or re.sub(r"[^A-Za-z0-9_-]+", "_", folder.name).strip("_-") or "mine"
+    if not re.fullmatch(NAME, name):
+        raise InputError(f"NAME is {name!r}: choose letters, digits, - and _, e.g. my_images")
     if name in read_parameter("data"):
         raise InputError(f"{PARAMETERS} has a data set {name}; choose another name: NAME=...")
     survey = look_at(folder)
     typer.echo("\n".join(describe(survey)))
-    block = suggest(survey, name)
     if survey.unusable:
-        count = len(survey.unusable)
         raise InputError(
-            f"{folder}: {count} files cannot be used, see above; replace or remove them"
+            f"{folder}: what cannot be used is listed above ({len(survey.unusable)}); replace or "
+            "remove it"
         )
+    block = suggest(survey, name)
+    dataset = describe_dataset(f"data.{name}", block)
+    choose(read_splits(dataset), dataset, read_parameter("seed"), near=0)  # near: it takes long
     if write:
-        content = add_block(PARAMETERS.read_text(encoding="utf-8"), name, block)
-        with atomic_write(PARAMETERS) as path:
-            path.write_text(content, encoding="utf-8")
+        write_parameters(name, block)
     typer.echo(f"\n{'added to params.yaml' if write else 'For params.yaml; WRITE=1 adds it'}:\n")
     typer.echo(f"data:\n{format_block(name, block, indent=2)}")
-    track = f"track the images with git, if they are small, or `.venv/bin/dvc add {show(folder)}`"
+    track = (
+        f"track the images with git, if they are small, or `.venv/bin/dvc add {quote(str(folder))}`"
+    )
     if folder.is_absolute():
         track = "move the images into the project, so that git or DVC can track them"
     typer.echo(f"Then add a run with `dataset: {name}`, as README shows, and {track}.")
+
+
+def write_parameters(name: str, block: dict[str, Any]) -> None:
+    """Adds a data set to params.yaml, of which all else stays as it is."""
+    path = PARAMETERS.resolve()  # what a link leads to
+    content = add_block(path.read_bytes().decode(), name, block)
+    with atomic_write(path) as partial:
+        partial.write_bytes(content.encode())
+        shutil.copymode(path, partial)
 
 
 def shorten(folder: Path) -> Path:
@@ -64,9 +81,7 @@ def shorten(folder: Path) -> Path:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: not a folder; name one with images: make add-data PATH=...")
-    while len(inner := [*list_folder(folder)]) == 1 and inner[0].is_dir():
-        folder = inner[0]
-    whole = folder.resolve()
+    whole = unwrap(folder).resolve() if not split_of(unwrap(folder).name) else folder.resolve()
     here = Path.cwd().resolve()
     return whole.relative_to(here) if whole.is_relative_to(here) else whole
 
@@ -83,14 +98,9 @@ def describe(survey: Survey) -> list[str]:
     ]
     lines.append(f"  height x width: {cut(sizes)}; {'color' if survey.color else 'gray'}")
     lines += [f"  {count:,} of them: {done}" for done, count in sorted(survey.done.items())]
+    lines += [f"  not read: {cut(survey.unread)}"] if survey.unread else []
     lines += [f"  cannot be used: {error}" for error in survey.unusable[:SHOWN]]
     return [show(line) if line[0] != " " else f"  {show(line)}" for line in lines]
-
-
-def cut(texts: list[str]) -> str:
-    """The first texts, and how many more there are."""
-    more = [f"and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else []
-    return ", ".join(texts[:SHOWN] + more)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from stages.reshape import LAYOUTS, reshape
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import read_parameter
 from stages.runtime.text import show
+from stages.sources.common.splits import list_folder
 from tools.prediction.fit_picture import read_picture
 
 TOP = 3
@@ -100,7 +101,7 @@ def predict(
     arrays = []
     for path in images:
         try:
-            files = list_folder(path) if path.is_dir() else [path]
+            files = list_pictures(path) if path.is_dir() else [path]
         except (InputError, OSError) as error:
             results.append({"image": name_of(path), "error": explain(path, error)})
             continue
@@ -123,13 +124,13 @@ def predict(
     return results
 
 
-def list_folder(folder: Path) -> list[Path]:
-    """The files directly in a folder, by name, without hidden files and subfolders.
+def list_pictures(folder: Path) -> list[Path]:
+    """The files directly in a folder, by name, without subfolders and what is no picture anyway.
 
     Raises:
         InputError: there is no such file.
     """
-    entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    entries = [*list_folder(folder)]
     files = [path for path in entries if not path.is_dir()]
     if not files:
         subfolders = ", ".join(show(path) for path in entries)

@@ -10,6 +10,12 @@ def show(text: object) -> str:
     return "".join(one if one.isprintable() else escape(one) for one in line)
 
 
+def cut(texts: list[str], most: int = 12) -> str:
+    """The first texts, separated by commas, and how many more there are."""
+    more = [f"and {len(texts) - most} more"] if len(texts) > most else []
+    return ", ".join(texts[:most] + more)
+
+
 def escape(character: str) -> str:
     """A character as Python writes it; a byte of a file name that is not UTF-8 as that byte."""
     byte = ord(character) - 0xDC00  # PEP 383

@@ -26,7 +26,10 @@ def require_classes(classes: Any) -> Any:
     for name in names:
         if not isinstance(name, str):
             raise ValueError(f"{name!r} is not a text; write it in quotes")
-        require_shown(name)
+        try:
+            require_shown(name)
+        except ValueError as error:
+            raise ValueError(f"{name[:40]!r}: {error}") from None
     for label in classes:
         if type(label) not in (int, str):
             raise ValueError(f"{label!r} is not a label; write it in quotes")

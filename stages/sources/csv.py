@@ -1,5 +1,6 @@
 """CSV: one row per image, its pixels 0 to 255; its label in the same row, or in another file."""
 
+from collections.abc import Callable
 from itertools import islice
 from math import isqrt
 from pathlib import Path
@@ -10,7 +11,12 @@ from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
 from stages.runtime.inputs import LARGEST_SPLIT, MB, reading, require_at_most
-from stages.sources.common.dataset import Dataset, describe_unknown
+from stages.sources.common.dataset import (
+    Dataset,
+    describe_unknown,
+    require_one_meaning,
+    to_label,
+)
 from stages.sources.common.splits import list_folder, split_of, words_of
 from stages.sources.common.tables import (
     INDEX,
@@ -18,7 +24,6 @@ from stages.sources.common.tables import (
     REMEDY,
     Table,
     is_number,
-    label_of,
     open_table,
     open_text,
     read_rows,
@@ -55,6 +60,11 @@ def find(folder: Path) -> dict[str, Files]:
     }
 
 
+def says_split(found: dict[str, Files]) -> bool:
+    """Whether the names of files that `find` found say their split."""
+    return all(split_of(path.name) for files in found.values() for path in files.values())
+
+
 def read(files: Files, dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The images, uint8 (n, h, w, c), and the index of each one's class, int64 (n,), of a split.
 
@@ -67,6 +77,7 @@ def read(files: Files, dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.
     """
     if "images" not in files:
         raise InputError(f"{files['labels']}: the file of images is missing beside it; add it")
+    require_one_meaning(dataset)
     path = files["images"]
     table = open_table(path, LARGEST, dataset.numbers)
     labels = None if "labels" in files else find_label_column(table)
@@ -79,6 +90,8 @@ def read(files: Files, dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.
         images = np.delete(rows, labels, axis=1)
         indices = rows[:, labels].astype(np.int64)
     require_at_most(LARGEST_SPLIT, images.size, path, REMEDY)
+    if images.max(initial=0) == 1 and images.size > len(images):
+        raise InputError(f"{path}: all pixels are 0 or 1; multiply them by 255")
     return images.reshape(-1, *shape), indices
 
 
@@ -127,29 +140,47 @@ def read_numbers(table: Table, labels: int | None, dataset: Dataset) -> NDArray[
     Raises:
         InputError: a value is not a pixel, or not a label.
     """
+    converters: dict[int, Callable[[str], int]] = {}
+    if labels is not None:
+        converters[labels] = lambda text: dataset.numbers[to_label(text)]
+    if table.ended:
+        converters[table.columns] = require_nothing
     how: dict[str, Any] = {
         "delimiter": table.delimiter,
         "ndmin": 2,
         "comments": None,
         "quotechar": '"',
-        "usecols": range(table.columns) if table.ended else None,
-        "converters": None
-        if labels is None
-        else {labels: lambda text: dataset.numbers[label_of(text)]},
+        "converters": converters,
     }
     with reading(table.path, "CSV file", REMEDY):
         try:
             # Straight to uint8: several times as fast as through float64, in less memory than the
             # file.
-            return np.loadtxt(
+            numbers = np.loadtxt(
                 table.path, np.uint8, encoding=table.encoding, skiprows=table.skip, **how
             )
+            return numbers[:, : table.columns]
+        except InputError:
+            raise
         except (ValueError, KeyError):
             pass  # a pixel may be written as 7.0
         try:
-            return read_whole_floats(table, how)
+            return read_whole_floats(table, how)[:, : table.columns]
+        except InputError:
+            raise
         except (ValueError, KeyError):
             raise InputError(f"{table.path}: {find_mistake(table, labels, dataset)}") from None
+
+
+def require_nothing(text: str) -> int:
+    """0 for a column that is there only because each line ends with a delimiter.
+
+    Raises:
+        ValueError: it has a value.
+    """
+    if text.strip():
+        raise ValueError("a line has more values than the first")
+    return 0
 
 
 def read_whole_floats(table: Table, how: dict[str, Any]) -> NDArray[np.uint8]:
@@ -176,7 +207,7 @@ def find_mistake(table: Table, labels: int | None, dataset: Dataset) -> str:
             )
         for column, value in enumerate(values):
             if column == labels:
-                if label_of(value) not in dataset.numbers:
+                if to_label(value) not in dataset.numbers:
                     unknown = describe_unknown(value, dataset)
                     return f"line {line_number}, column {column + 1}: {unknown}"
             elif not (is_number(value) and float(value) in range(256)):
@@ -199,7 +230,7 @@ def read_labels(path: Path, dataset: Dataset) -> NDArray[np.int64]:
                     "the others, such as a column that numbers the rows"
                 )
             try:
-                indices.append(dataset.numbers[label_of(values[0])])
+                indices.append(dataset.numbers[to_label(values[0])])
             except KeyError:
                 unknown = describe_unknown(values[0], dataset)
                 raise InputError(f"{path}: line {line_number}: {unknown}") from None

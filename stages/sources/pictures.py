@@ -2,17 +2,19 @@
 
 import math
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from tqdm import tqdm
 
 from stages.runtime.errors import InputError
 from stages.runtime.inputs import LARGEST_SPLIT, require_at_most
 from stages.sources.common.dataset import Dataset
 from stages.sources.common.fit import FITS, WORDS
-from stages.sources.common.picture import open_picture
-from stages.sources.common.splits import list_folder, split_of
+from stages.sources.common.picture import list_formats, open_picture
+from stages.sources.common.splits import has_folders, list_folder, split_of, unwrap
 
 EXPECTED = "train/CLASS/*.png"
 REMEDY = "replace or remove it"
@@ -23,15 +25,28 @@ def find(folder: Path) -> dict[str, Path]:
 
     Without a split, all of `folder` is `train`.
     """
-    subfolders = [path for path in list_folder(folder) if path.is_dir()]
     found: dict[str, Path] = {}
-    for path in subfolders:
+    for path in (path for path in list_folder(folder) if path.is_dir()):
         split = split_of(path.name)
-        if split and any(inner.is_dir() for inner in list_folder(path)):
+        if split and has_folders(path):
             if split in found:
                 raise InputError(f"{folder}: {found[split].name} and {path.name} are both {split}")
-            found[split] = path
-    return found or ({"train": folder} if subfolders else {})
+            found[split] = unwrap(path)
+    if not found and any(has_picture(path) for path in list_folder(folder) if path.is_dir()):
+        return {"train": folder}
+    return found
+
+
+def has_picture(folder: Path) -> bool:
+    """Whether a file in a folder has a name like that of a picture."""
+    list_formats()  # which loads them
+    suffixes = Image.registered_extensions()
+    return any(path.suffix.lower() in suffixes for path in list_folder(folder))
+
+
+def says_split(found: dict[str, Path]) -> bool:
+    """Whether the names of folders that `find` found say their split."""
+    return all(split_of(path.name) for path in found.values())
 
 
 def read(folder: Path, dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -61,6 +76,7 @@ def read(folder: Path, dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.
             images = np.repeat(images, channels, axis=3)
         require_at_most(LARGEST_SPLIT, images.size, folder, REMEDY)
         images[position] = pixels
+    require_one_scale(folder, dataset)
     return images, np.array([label for _, label in files], dtype=np.int64)
 
 
@@ -69,16 +85,36 @@ def list_files(folder: Path, dataset: Dataset) -> list[tuple[Path, int]]:
     files: list[tuple[Path, int]] = []
     for subfolder in (path for path in list_folder(folder) if path.is_dir()):
         try:
-            label = dataset.names[subfolder.name]
+            label = dataset.names[normalize("NFC", subfolder.name)]
         except KeyError:
             raise InputError(
                 f"{subfolder}: no such class; rename or remove it, or add it to "
                 f"{dataset.key}.classes: {', '.join(dataset.classes)}"
             ) from None
-        files += [(path, label) for path in list_folder(subfolder)]
+        for path in list_folder(subfolder):
+            if path.is_dir():
+                raise InputError(
+                    f"{path}: a folder in that of a class, which is to have only pictures; move "
+                    "them up, or remove it"
+                )
+            files.append((path, label))
     if not files:
         raise InputError(f"{folder}: no pictures; expected one folder of them per class")
     return files
+
+
+def require_one_scale(folder: Path, dataset: Dataset) -> None:
+    """Refuses pictures of more than 8 bits of which some have another white than others.
+
+    Each file alone says only what its lightest pixel is.
+    """
+    for word in ("floats", "32 bits"):
+        scales = sorted(done for done in dataset.done if done.startswith(f"{word} scaled"))
+        if len(scales) > 1:
+            counts = " and ".join(f"{dataset.done[done]} {done}" for done in scales)
+            raise InputError(
+                f"{folder}: which value is white? {counts}; save all pictures with 8 or 16 bits"
+            )
 
 
 def read_picture(path: Path, dataset: Dataset) -> NDArray[np.uint8]:

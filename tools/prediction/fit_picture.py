@@ -9,9 +9,9 @@ from PIL import Image, ImageChops, ImageOps
 from stages.runtime.errors import InputError
 from stages.runtime.inputs import require_file
 from stages.sources.common.fit import FITS, WORDS, find_border_color, list_border
-from stages.sources.common.picture import LARGEST, NEAR, open_picture
+from stages.sources.common.picture import LARGEST, NEAR, PLAIN, open_picture
 
-PLAIN = 0.75  # the background is plain if this share of the border is near its color
+NOISE = 12  # of 255: an image in which no channel differs more has nothing in it
 REMEDY = "re-save it, e.g. as PNG, or leave it out"
 
 
@@ -46,8 +46,6 @@ def read_picture(
         done.append("converted to gray" if channels == 1 else "converted to RGB")
         image = image.convert(mode)
     own_size = image.size == (width, height)
-    if is_constant(image) and not (own_size and width * height == 1):
-        raise InputError(say_nothing_there(path))
     background, plain = look_at_border(image)
     light = channels == 1 and not fit and background[0] > 127
     if not own_size:
@@ -64,6 +62,8 @@ def read_picture(
         else:
             done.append(f"{was}: {WORDS['crop']}")
             image = FITS["crop"](image, (width, height))
+    if width * height > 1 and is_empty(image):
+        raise InputError(say_nothing_there(path))
     if invert or (invert is None and light and not own_size):
         done.append("inverted: as requested" if invert else "inverted: light border")
         image = ImageOps.invert(image)
@@ -96,10 +96,9 @@ def find_object(
     return difference.point(object_only * len(difference.getbands())).getbbox()
 
 
-def is_constant(image: Image.Image) -> bool:
-    """Whether all pixels are the same."""
-    pixels: NDArray[np.uint8] = np.asarray(image)
-    return bool((pixels == pixels[:1, :1]).all())
+def is_empty(image: Image.Image) -> bool:
+    """Whether all pixels have the same color, but for noise."""
+    return all(high - low <= NOISE for low, high in np.reshape(image.getextrema(), (-1, 2)))
 
 
 def say_nothing_there(path: Path) -> str:

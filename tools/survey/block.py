@@ -1,20 +1,23 @@
 """The block of a data set in params.yaml: suggests, formats and adds it."""
 
+import io
+import re
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML, ScalarNode
 
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import parse
 from stages.schema.parameters import Dataset
 from stages.schema.validation import validate
+from stages.sources.common.dataset import NUMBER
 from tools.survey.look import Survey
 
 VALIDATION, TEST = 0.1, 0.2  # shares of the training images that are held out
 SMALL = 128  # pixels; pictures of one size with longer sides are resized
 SIDE = 64  # pixels of the sides to which larger pictures are resized
 COMMENTS = {
-    "test_fraction": "of the training images of each class: there are no test images",
+    "test_fraction": "of the training images of each class: there are no labeled test images",
     "fit": "pictures are cropped to their center; or pad: all of them, between bars",
 }
 
@@ -32,24 +35,38 @@ def suggest(survey: Survey, name: str) -> dict[str, Any]:
     most = survey.sizes.most_common(1)[0][0]
     if survey.of_pictures and (len(survey.sizes) > 1 or max(most) > SMALL):
         block |= {"size": [*most] if max(most) <= SIDE else [SIDE, SIDE], "fit": "crop"}
-    block["classes"] = name_classes(set().union(*survey.counts.values()))
+    labels = set[str]().union(*survey.counts.values())
+    block["classes"] = name_folders(labels) if survey.of_pictures else name_labels(labels)
     validate(Dataset, block, "data", name)
     return block
 
 
-def name_classes(labels: set[str]) -> list[str] | dict[int, str]:
-    """The names of classes: the labels themselves, by number unless these are 0, 1, ..."""
-    if not all(label.isdecimal() for label in labels):
-        return sorted(labels)
-    numbers = sorted(map(int, labels))
-    if numbers == [*range(len(numbers))]:
-        return [*map(str, numbers)]
-    return {number: str(number) for number in numbers}
+def name_folders(names: set[str]) -> list[str]:
+    """The names of classes that are those of folders, 2 before 10."""
+    return sorted(names, key=lambda name: [*map(pad_number, re.split(r"(\d+)", name))])
+
+
+def pad_number(text: str) -> str:
+    """A text to sort by: of numbers, as many digits."""
+    return text.zfill(20) if text.isdecimal() else text
+
+
+def name_labels(labels: set[str]) -> list[str] | dict[int | str, str]:
+    """The names of classes whose labels are in a file: until someone names them, the labels.
+
+    As a list if they all are names, or 0, 1, ...
+    """
+    numbers = sorted(int(label) for label in labels if NUMBER.fullmatch(label))
+    others = sorted(label for label in labels if not NUMBER.fullmatch(label))
+    if not numbers or (numbers == [*range(len(numbers))] and not others):
+        return [*map(str, numbers), *others]
+    labeled: list[int | str] = [*numbers, *others]
+    return {label: str(label) for label in labeled}
 
 
 def format_block(name: str, block: dict[str, Any], indent: int) -> str:
     """A data set as lines of params.yaml."""
-    lines = [f"{name}:"]
+    lines = [f"{format_value(name)}:"]
     for key, value in block.items():
         comment = f" # {COMMENTS[key]}" if COMMENTS.get(key) else ""
         lines.append(f"  {key}: {format_value(value)}{comment}")
@@ -57,9 +74,12 @@ def format_block(name: str, block: dict[str, Any], indent: int) -> str:
 
 
 def format_value(value: Any) -> str:
-    """A value in one line of YAML."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6)
-    return text.removesuffix("...\n").strip()
+    """A value in one line of YAML as DVC reads it."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style, yaml.allow_unicode, yaml.width = True, True, 10**6
+    text = io.StringIO()
+    yaml.dump(value, text)
+    return text.getvalue().removesuffix("...\n").strip()
 
 
 def add_block(content: str, name: str, block: dict[str, Any]) -> str:
@@ -68,13 +88,18 @@ def add_block(content: str, name: str, block: dict[str, Any]) -> str:
     Raises:
         InputError: `data` is not written with one line per key.
     """
-    root = yaml.compose(content, yaml.SafeLoader)
-    data = next(value for key, value in root.value if key.value == "data")
+    data = next(value for key, value in YAML().compose(content).value if key.value == "data")
     if data.flow_style:
         raise InputError("params.yaml: data is in braces; add the block by hand")
+    end = "\r\n" if "\r\n" in content else "\n"
+    indent = data.start_mark.column
     lines = content.splitlines(keepends=True)
     after = last_line(data) + 1
-    added = format_block(name, block, indent=data.start_mark.column)
+    while after < len(lines) and re.match(rf" {{{indent + 1},}}#", lines[after]):
+        after += 1  # a comment on the last data set
+    if not lines[after - 1].endswith("\n"):
+        lines[after - 1] += end
+    added = format_block(name, block, indent).replace("\n", end)
     changed = "".join([*lines[:after], added, *lines[after:]])
     expected = parse(content)
     expected["data"][name] = block
@@ -85,7 +110,7 @@ def add_block(content: str, name: str, block: dict[str, Any]) -> str:
 
 def last_line(node: Any) -> int:
     """The number of the last line of what a node of YAML has, without what follows it, from 0."""
-    if isinstance(node, yaml.ScalarNode) or node.flow_style or not node.value:
+    if isinstance(node, ScalarNode) or node.flow_style or not node.value:
         return int(node.end_mark.line)
     last = node.value[-1]
     return last_line(last[1] if isinstance(last, tuple) else last)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from stages.load import find_source
+from stages.load import find_source, list_unread
 from stages.runtime.errors import InputError
 from stages.sources import pictures
 from stages.sources.common.dataset import Dataset, describe_dataset
@@ -21,7 +21,8 @@ MOST_CLASSES = 256  # a label is a uint8
 class Survey:
     """What is in a folder: its images by split and label, and by height and width.
 
-    `done` counts what the reader does to pictures, `unusable` says which it cannot read and why.
+    `done` counts what the reader does to pictures, `unusable` says which it cannot read and why,
+    `unread` names what it does not look at.
     """
 
     folder: Path
@@ -32,6 +33,7 @@ class Survey:
     color: bool = False
     done: Counter[str] = field(default_factory=Counter)
     unusable: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
 
 
 class Learned(dict[str, int]):
@@ -39,7 +41,9 @@ class Learned(dict[str, int]):
 
     def __missing__(self, label: str) -> int:
         if len(self) == MOST_CLASSES:
-            raise ValueError(f"more than {MOST_CLASSES} labels, such as {label[:40]!r}")
+            raise InputError(
+                f"more than {MOST_CLASSES} labels, such as {label[:40]!r}; is it one of a class?"
+            )
         return self.setdefault(label, len(self))
 
 
@@ -61,6 +65,7 @@ def look_at(folder: Path) -> Survey:
         look = look_at_pictures if survey.of_pictures else look_at_arrays
         survey.counts[split] = Counter()
         look(survey, split, files, source, dataset)
+    survey.unread = list_unread(folder, found)
     if not survey.sizes:
         raise InputError(survey.unusable[0])
     return survey

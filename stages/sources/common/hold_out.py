@@ -26,8 +26,10 @@ def sample_test(
     Identical images, and those that the audit finds nearer than `near`, stay together. `images` is
     (n, h, w, c).
 
+    With `near` 0 only identical ones do.
+
     Raises:
-        InputError: no images can be sampled so.
+        InputError: of a class no image can be sampled, or too few.
     """
     order = np.random.default_rng([seed, 1]).permutation(len(labels))  # not that of validation
     groups = find_exact(images, images)
@@ -35,17 +37,30 @@ def sample_test(
         while True:
             test = sample_groups(groups, labels, order, fraction)
             chosen, others = np.flatnonzero(test), np.flatnonzero(~test)
-            if not len(chosen) or not len(others):
-                raise InputError(
-                    f"test_fraction {fraction}: of {len(labels)} images, {len(np.unique(groups))} "
-                    "groups of near duplicates, none can be set apart; choose another fraction"
-                )
+            require_each_class(labels, groups, test, fraction)
+            if not near:
+                return test
             nearest, distance = find_near(images[chosen], images[others])
             found = np.flatnonzero(distance < near)
             if not len(found):
                 return test
             for one, other in zip(chosen[found], others[nearest[found]], strict=True):
                 groups[groups == groups[other]] = groups[one]
+
+
+def require_each_class(
+    labels: NDArray[np.uint8], groups: NDArray[np.int64], test: NDArray[np.bool_], fraction: float
+) -> None:
+    """Raises an InputError if a class has less than half of the test images that it should have."""
+    for label, count in enumerate(np.bincount(labels).tolist()):
+        sampled, wanted = int(test[labels == label].sum()), fraction * count
+        if sampled < max(wanted / 2, count > 0):
+            independent = len(np.unique(groups[labels == label]))
+            raise InputError(
+                f"test_fraction {fraction}: of class {label}, with {count} images, only {sampled} "
+                f"can be test images: near duplicates stay together, in {independent} groups; "
+                "choose another fraction, or add images"
+            )
 
 
 def sample_groups(

@@ -3,20 +3,24 @@
 import codecs
 import csv
 import gzip
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
 from stages.runtime.errors import InputError
 from stages.runtime.inputs import MB, reading, require_at_most, require_file
+from stages.sources.common.dataset import NUMBER, to_label
 
 LONGEST = 40 * MB  # bytes of a line
 REMEDY = "correct it"
+GZIP = b"\x1f\x8b"  # the first bytes of a compressed file
 DELIMITERS = ",;\t|"
 BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 LABEL = {"label", "labels", "class", "classes", "target", "category", "y"}  # as people name it
-FEWEST = 64  # columns whose names are taken for their numbers: fewer may be an image
+FEWEST = 16  # columns whose names are taken for their numbers: fewer may be an image
 INDEX = {"", "id", "index", "idx", "no", "row", "unnamed: 0"}  # of a column that numbers the rows
 
 
@@ -38,7 +42,7 @@ class Table:
 
 
 def open_table(path: Path, largest: int, labels: Collection[str]) -> Table:
-    """A CSV file of at most `largest` bytes; `labels` are those of the classes.
+    """A CSV file of at most `largest` bytes; `labels` are those of the classes, if known.
 
     Raises:
         InputError: it is missing, too large or empty, or has a line without end.
@@ -47,25 +51,31 @@ def open_table(path: Path, largest: int, labels: Collection[str]) -> Table:
     with reading(path, "CSV file", REMEDY):
         encoding = find_encoding(path, largest)
         with open_text(path, encoding) as file:
-            skip, delimiter, header = 0, None, list[str]()
-            for line in file:
-                if line.strip() and not line.startswith("#"):
-                    delimiter = find_delimiter(line)
-                    fields = split_line(line, delimiter)
-                    if header or not is_header(fields, labels):
-                        break
-                    header = fields
-                skip += 1
-            else:
-                raise InputError(f"{path}: empty")
-        ended = len(fields) > 1 and not fields[-1].strip()
-        return Table(path, encoding, delimiter, header, skip, len(fields) - ended, ended)
+            filled = ((number, line) for number, line in enumerate(file) if is_content(line))
+            lines = [*islice(filled, 2)]
+        if not lines:
+            raise InputError(f"{path}: empty")
+        delimiter = find_delimiter(lines[-1][1])
+        rows = [split_line(line, delimiter) for _, line in lines]
+        header = rows[0] if is_header(rows[0], rows[-1], labels) else []
+        if header and len(lines) == 1:
+            raise InputError(f"{path}: empty but for a header")
+        first, skip = (rows[-1], lines[-1][0]) if header else (rows[0], lines[0][0])
+        ended = len(first) > 1 and not first[-1]
+        return Table(path, encoding, delimiter, header, skip, len(first) - ended, ended)
+
+
+def is_content(line: str) -> bool:
+    """Whether a line is a row or a header: neither blank, nor a comment, nor Excel's `sep=;`."""
+    return bool(line.strip()) and not line.startswith("#") and not re.match(r"sep=.\s*$", line)
 
 
 def find_encoding(path: Path, largest: int) -> str:
     """The encoding of a file, after a look at all of it: UTF-8 or UTF-16, or else Latin-1."""
     with open_bytes(path) as file:
         start = file.read(4)
+        if start.startswith(GZIP):
+            raise InputError(f"{path}: compressed; let its name end in .csv.gz")
         encoding = next((name for bom, name in BOMS.items() if start.startswith(bom)), "")
         if not encoding and 0 in start:
             encoding = "utf-16-be" if start[0] == 0 else "utf-16-le"
@@ -107,7 +117,7 @@ def find_delimiter(line: str) -> str | None:
     best = max(DELIMITERS, key=line.count)
     if best in line:
         return best
-    return None if len(line.split()) > 1 and all(map(is_number, line.split())) else ","
+    return None if len(line.split()) > 1 and any(map(is_number, line.split())) else ","
 
 
 def split_line(line: str, delimiter: str | None) -> list[str]:
@@ -125,37 +135,25 @@ def read_rows(table: Table) -> Iterator[tuple[int, list[str]]]:
                 yield number, fields[:-1] if table.ended and not fields[-1] else fields
 
 
-def is_header(fields: list[str], labels: Collection[str]) -> bool:
-    """Whether the values of the first line are names: none is a number or a label.
+def is_header(fields: list[str], row: list[str], labels: Collection[str]) -> bool:
+    """Whether the values of the first line are names of columns; `row` is the next line.
 
-    Or one of them is a usual name for labels, or they number the columns, as pandas does.
+    If there are several, none is a number, as pixels are, or they number the columns, as pandas
+    does, but for a usual name of labels or of an index.
     """
-    names = [field.lower() for field in fields]
-    if LABEL & set(names):
+    if len(fields) == 1:
+        name = fields[0]
+        if is_number(name) or to_label(name) in labels:
+            return False
+        return bool(labels) or name.lower() in LABEL or is_number(row[0])
+    numbers = [field for field in fields if field.lower() not in LABEL | INDEX]
+    count = len(numbers)
+    counting = numbers in ([*map(str, range(count))], [*map(str, range(1, count + 1))])
+    if counting and (count >= FEWEST or count < len(fields)):
         return True
-    numbers = names[1:] if names[0] in INDEX else names
-    if len(numbers) >= FEWEST and numbers in (
-        [str(n) for n in range(len(numbers))],
-        [str(n) for n in range(1, len(numbers) + 1)],
-    ):
-        return True
-    return bool(labels) and not any(is_number(field) or field in labels for field in fields)
+    return not any(map(is_number, fields))
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def label_of(text: str) -> str:
-    """A label as params.yaml has it: a whole number that is written as 7.0 is 7."""
-    text = text.strip()
-    try:
-        value = float(text)
-    except ValueError:
-        return text
-    return str(int(value)) if value.is_integer() else text
+    """Whether a text is a number, or what stands for one."""
+    return bool(NUMBER.fullmatch(text)) or text.lower().strip("+-") in {"nan", "inf", "infinity"}
