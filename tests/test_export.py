@@ -109,6 +109,19 @@ def test_the_trial_of_an_ensemble_has_few_members(monkeypatch: pytest.MonkeyPatc
         assert (members.pop(), len(fitted.estimators_)) == (tried, asked)
 
 
+@pytest.mark.parametrize("name", RUNS)
+def test_an_onnx_runtime_three_years_old_reads_the_file(trained: Path, name: str) -> None:
+    model = onnx.load(trained / f"data/models/{name}.onnx")
+    versions = [(opset.domain, opset.version) for opset in model.opset_import]
+    assert len(dict(versions)) == len(versions)  # older ones may refuse a repeated domain
+    # ONNX Runtime 1.16, of September 2023; https://onnxruntime.ai/docs/reference/compatibility.html
+    assert model.ir_version <= 9
+    assert dict(versions).items() <= {
+        *(("", version) for version in range(20)),
+        *(("ai.onnx.ml", version) for version in range(4)),
+    }
+
+
 def test_inner_names_do_not_matter(trained: Path) -> None:
     model = onnx.load(str(trained / "data/models/cifar10-cnn.onnx"))
     content = model.SerializeToString(deterministic=True)

@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
 from stages.frameworks.export import to_contract
-from stages.frameworks.sklearn.convert import convert
+from stages.frameworks.sklearn.convert import OPSETS, OWN, convert
 from stages.frameworks.sklearn.trees import KINDS, fill_nodes, round_down
 from stages.model_file.classifier import open_classifier
 
@@ -47,7 +47,13 @@ def build(kind: Any, **params: Any) -> Any:
 
 def convert_with_skl2onnx(model: BaseEstimator) -> ModelProto:
     types = [("images", FloatTensorType([None, FEATURES]))]
-    return convert_sklearn(model, initial_types=types, options={id(model): {"zipmap": False}})
+    return convert_sklearn(
+        model,
+        initial_types=types,
+        options={id(model): {"zipmap": False}},
+        target_opset=OPSETS,
+        custom_conversion_functions=OWN,
+    )
 
 
 def export(graph: ModelProto) -> bytes:

@@ -46,7 +46,9 @@ def serialize(model: onnx.ModelProto, metadata: dict[str, Any]) -> bytes:
     for value in [*graph.input, *graph.output]:
         value.CopyFrom(helper.make_tensor_value_info(value.name, *specs[value.name]))
 
-    model.opset_import.sort(key=lambda opset: opset.domain)
+    opsets = {opset.domain: opset for opset in model.opset_import}  # an exporter repeats some
+    model.ClearField("opset_import")
+    model.opset_import.extend(opsets[domain] for domain in sorted(opsets))
     for field, _ in model.ListFields():
         if field.name not in ("graph", "ir_version", "opset_import"):
             model.ClearField(field.name)

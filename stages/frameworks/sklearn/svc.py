@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
+from skl2onnx.common._registration import get_converter
 from sklearn.svm import SVC
 
-OPSET = 18  # of the graph's operators
+from stages.frameworks.sklearn.nodes import Nodes
+from stages.frameworks.sklearn.predict import has_probabilities
 
 
 def convert_svc(scope: Any, operator: Any, container: Any) -> None:
@@ -16,59 +18,61 @@ def convert_svc(scope: Any, operator: Any, container: Any) -> None:
 
     The kernel values of images and support vectors, (n, vectors), times the coefficients are the
     decisions for each pair of classes, (n, pairs). Their signs times a table are the votes for each
-    class. ArgMax takes the first of equals, as libsvm's svm_predict_values does.
+    class. ArgMax takes the first of equals, as libsvm's svm_predict_values does. One with
+    probabilities is left to skl2onnx.
     """
     model: SVC = operator.raw_operator
-
-    def constant(value: Any) -> str:
-        array = np.asarray(value)
-        if array.dtype == np.float64:
-            array = array.astype(np.float32)
-        name = scope.get_unique_variable_name("constant")
-        tensor = numpy_helper.from_array(array)
-        container.add_initializer(name, tensor.data_type, array.shape, tensor)
-        return name
-
-    def add(kind: str, *inputs: str, **attributes: Any) -> str:
-        output = scope.get_unique_variable_name(kind.lower())
-        name = scope.get_unique_operator_name(kind)
-        container.add_node(kind, list(inputs), output, name=name, op_version=OPSET, **attributes)
-        return output
-
+    if has_probabilities(model):
+        get_converter(operator.type)(scope, operator, container)
+        return
+    nodes = Nodes(scope, container)
     images = operator.inputs[0].full_name
     coefficients, intercepts = pair_coefficients(model)
     if model.kernel == "linear":  # the vectors fold into the coefficients
-        products = add("MatMul", images, constant(model.support_vectors_.T @ coefficients))
+        products = nodes.add(
+            "MatMul", images, single(nodes, model.support_vectors_.T @ coefficients)
+        )
     else:
-        kernel = add_kernel(add, constant, model, images)
-        products = add("MatMul", kernel, constant(coefficients))
-    decision = add("Add", products, constant(intercepts))
-    scores = add_votes(add, constant, decision, model)
-    best = add("ArgMax", scores, axis=1, keepdims=0)
-    label, values = (output.full_name for output in operator.outputs)
-    classes = constant(model.classes_.astype(np.int64))
-    container.add_node("Gather", [classes, best], label, op_version=OPSET)
-    container.add_node("Identity", scores, values, op_version=OPSET)
+        kernel = add_kernel(nodes, model, images)
+        products = nodes.add("MatMul", kernel, single(nodes, coefficients))
+    decision = nodes.add("Add", products, single(nodes, intercepts))
+    votes, with_confidence = add_votes(nodes, decision, len(model.classes_))
+    label, scores = (output.full_name for output in operator.outputs)
+    by_class = model.decision_function_shape == "ovr" and len(model.classes_) > 2
+    ranked = with_confidence if model.break_ties and by_class else votes
+    best = nodes.add("ArgMax", ranked, axis=1, keepdims=0)
+    nodes.add("Gather", nodes.constant(model.classes_.astype(np.int64)), best, output=label)
+    # The scores are scikit-learn's `decision_function`, which other classifiers calibrate or stack.
+    if len(model.classes_) == 2:
+        nodes.add("Concat", decision, nodes.add("Neg", decision), output=scores, axis=1)
+    else:
+        nodes.add("Identity", with_confidence if by_class else decision, output=scores)
 
 
-def add_kernel(add: Any, constant: Any, model: SVC, images: str) -> str:
+def single(nodes: Nodes, value: Any) -> str:
+    """Adds a constant in float32."""
+    return nodes.constant(np.asarray(value, dtype=np.float32))
+
+
+def add_kernel(nodes: Nodes, model: SVC, images: str) -> str:
     """The value of a kernel other than `linear` for each image and support vector, (n, vectors)."""
     vectors = model.support_vectors_
-    products = add("MatMul", images, constant(vectors.T))
-    gamma = constant(np.float32(model._gamma))
+    products = nodes.add("MatMul", images, single(nodes, vectors.T))
+    gamma = single(nodes, model._gamma)
     if model.kernel == "rbf":
         # |x - v|² = x² + v² - 2xv, which rounding may make negative
-        of_images = add("ReduceSumSquare", images, constant(np.array([1])), keepdims=1)
-        of_vectors = constant((vectors.astype(np.float64) ** 2).sum(axis=1))
-        cross = add("Mul", products, constant(np.float32(2)))
-        distances = add("Sub", add("Add", of_images, of_vectors), cross)
-        distances = add("Max", distances, constant(np.float32(0)))
-        return add("Exp", add("Neg", add("Mul", distances, gamma)))
-    scaled = add("Add", add("Mul", products, gamma), constant(np.float32(model.coef0)))
+        first = nodes.constant(np.array([1]))
+        of_images = nodes.add("ReduceSumSquare", images, first, keepdims=1)
+        of_vectors = single(nodes, (vectors.astype(np.float64) ** 2).sum(axis=1))
+        cross = nodes.add("Mul", products, single(nodes, 2))
+        distances = nodes.add("Sub", nodes.add("Add", of_images, of_vectors), cross)
+        distances = nodes.add("Max", distances, single(nodes, 0))
+        return nodes.add("Exp", nodes.add("Neg", nodes.add("Mul", distances, gamma)))
+    scaled = nodes.add("Add", nodes.add("Mul", products, gamma), single(nodes, model.coef0))
     if model.kernel == "poly":
-        return add("Pow", scaled, constant(np.float32(model.degree)))
+        return nodes.add("Pow", scaled, single(nodes, model.degree))
     if model.kernel == "sigmoid":
-        return add("Tanh", scaled)
+        return nodes.add("Tanh", scaled)
     raise NotImplementedError(f"SVC with kernel {model.kernel!r}")
 
 
@@ -90,20 +94,17 @@ def pair_coefficients(model: SVC) -> tuple[NDArray[np.float64], NDArray[np.float
     return coefficients, intercepts
 
 
-def add_votes(add: Any, constant: Any, decision: str, model: SVC) -> str:
-    """The votes for each class, (n, classes); with `break_ties`, ties are broken by confidence."""
-    count = len(model.classes_)
-    pairs = np.array(list(combinations(range(count), 2)))
-    first, second = (np.eye(count, dtype=np.float32)[pairs[:, side]] for side in (0, 1))
-    won = add("Cast", add("Greater", decision, constant(np.float32(0))), to=TensorProto.FLOAT)
+def add_votes(nodes: Nodes, decision: str, classes: int) -> tuple[str, str]:
+    """The votes for each class, (n, classes), and the same with ties broken by confidence."""
+    pairs = np.array(list(combinations(range(classes), 2)))
+    first, second = (np.eye(classes, dtype=np.float32)[pairs[:, side]] for side in (0, 1))
+    above = nodes.add("Greater", decision, single(nodes, 0))
+    won = nodes.add("Cast", above, to=TensorProto.FLOAT)
     # at first, `second` has all votes; a decision above 0 moves one to the first class
-    votes = add("MatMul", won, constant(first - second))
-    votes = add("Add", votes, constant(second.sum(axis=0)))
-    if not (model.break_ties and model.decision_function_shape == "ovr" and count > 2):
-        return votes
+    votes = nodes.add("MatMul", won, single(nodes, first - second))
+    votes = nodes.add("Add", votes, single(nodes, second.sum(axis=0)))
     # As in sklearn.utils.multiclass._ovr_decision_function: adds less than half a vote.
-    confidence = add("MatMul", decision, constant(first - second))
-    size = add(
-        "Mul", add("Add", add("Abs", confidence), constant(np.float32(1))), constant(np.float32(3))
-    )
-    return add("Add", votes, add("Div", confidence, size))
+    confidence = nodes.add("MatMul", decision, single(nodes, first - second))
+    size = nodes.add("Add", nodes.add("Abs", confidence), single(nodes, 1))
+    size = nodes.add("Mul", size, single(nodes, 3))
+    return votes, nodes.add("Add", votes, nodes.add("Div", confidence, size))
