@@ -32,8 +32,9 @@ def check(content: Any) -> Any:
         InputError: one is not.
     """
     parameters = validate(make_schema(), content)
+    datasets = {name: dataset.classes for name, dataset in parameters.data.items()}
     for name, settings in parameters.models.items():
-        check_run(name, settings, datasets=list(parameters.data))
+        check_run(name, settings, datasets)
     return parameters
 
 

@@ -36,16 +36,17 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
         predicting = import_module(f"stages.frameworks.{settings['framework']}.predict")
         converting = import_module(f"stages.frameworks.{settings['framework']}.convert")
         build = import_module(f"stages.models.{settings['model']}").build
+    metadata = read_json(arrays / "about.json")
+    params = number_classes(settings["params"], metadata["classes"])
     if hasattr(fitting, "check_values"):  # those that `check` cannot know
         try:
-            fitting.check_values(build, settings["params"])
+            fitting.check_values(build, params)
         except InputError as error:
-            raise InputError(f"models.{name}.params: {error}") from None
+            raise InputError(f"models.{name}.{error}") from None
 
-    metadata = read_json(arrays / "about.json")
     train, validation = read_split(arrays / "train"), read_split(arrays / "validation")
     print(f"{name}: {len(train[1])} training, {len(validation[1])} validation images", flush=True)
-    fitting.limit_threads(threads, settings["params"])
+    fitting.limit_threads(threads, params)
     with atomic_write(out) as model_file, atomic_write(learning_curve) as curve_file:
         with fitting_run(name):
             model, curve = fitting.fit(
@@ -54,7 +55,7 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
                 validation,
                 len(metadata["classes"]),
                 seed,
-                **settings["params"],
+                **params,
             )
             content = to_contract(converting.convert(model, train[0].shape[1:]), metadata)
             classifier = open_classifier(content, threads)
@@ -65,6 +66,19 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
             curve = [describe_end(classifier, *validation)]
         write_curve(curve_file, curve)
     print(f"{name}: {len(content) / 1e6:.2f} MB")
+
+
+def number_classes(value: Any, classes: list[str]) -> Any:
+    """Parameters with labels in the place of the class names in `class_weight`, at any depth."""
+    if isinstance(value, list):
+        return [number_classes(one, classes) for one in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: number_classes(one, classes) for key, one in value.items()}
+    if isinstance(weights := found.get("class_weight"), dict):
+        label_of = {name: label for label, name in enumerate(classes)}
+        found["class_weight"] = {label_of.get(key, key): one for key, one in weights.items()}
+    return found
 
 
 @contextmanager

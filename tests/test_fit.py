@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from stages.datasets.arrays import Split, read_split, write_split
+from stages.runtime.errors import InputError
 
 if TYPE_CHECKING:
     import keras
@@ -47,9 +48,11 @@ def build() -> keras.Model:
     )
 
 
-@pytest.mark.parametrize("held_out", [50, 0])
+@pytest.mark.parametrize(
+    ("held_out", "class_weight"), [(50, None), (0, None), (50, {0: 2, 2: 0.5})]
+)
 def test_the_weights_and_the_learning_curve_are_those_of_keras(
-    held_out: int, tmp_path: Path
+    held_out: int, class_weight: dict[int, float] | None, tmp_path: Path
 ) -> None:
     import keras
     import tensorflow as tf
@@ -69,12 +72,13 @@ def test_the_weights_and_the_learning_curve_are_those_of_keras(
         shuffle=False,
         epochs=EPOCHS,
         validation_data=(validation[0], validation[1].astype(np.int64)) if held_out else None,
+        class_weight=class_weight and {1: 1} | class_weight,
         verbose=0,
     ).history
 
     model = build()
     optimizer = keras.optimizers.Adam(0.001)
-    curve = run_epochs(model, optimizer, train, validation, EPOCHS, BATCH, SEED)
+    curve = run_epochs(model, optimizer, train, validation, EPOCHS, BATCH, SEED, class_weight)
     for weight, other in zip(model.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, other)
     assert curve == [
@@ -82,6 +86,23 @@ def test_the_weights_and_the_learning_curve_are_those_of_keras(
         for epoch in range(EPOCHS)
     ]
     assert ("val_accuracy" in curve[0]) == bool(held_out)
+
+
+@pytest.mark.parametrize("rate", [1e30, 20.0])
+def test_a_training_that_diverges_stops_at_that_epoch(
+    rate: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import keras
+
+    from stages.frameworks.keras.epochs import run_epochs
+
+    train, none = draw_split(tmp_path / "train", 7 * BATCH), draw_split(tmp_path / "none", 0)
+    said = r"^training diverged: the loss is \S+ after epoch \d of 9; lower learning_rate, now "
+    with pytest.raises(InputError, match=said) as error:
+        run_epochs(build(), keras.optimizers.SGD(rate), train, none, 9, BATCH, SEED)
+    epochs = capsys.readouterr().out.count("Epoch ")
+    assert f"after epoch {epochs} of" in str(error.value)
+    assert epochs == 1 if rate > 100 else 1 < epochs < 9
 
 
 def test_every_epoch_has_all_images_in_another_order_that_the_seed_decides() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from conftest import ROOT, run
 
-from stages.frameworks.sklearn import schema
-from stages.frameworks.sklearn.schema import check_names, find_classifier
+from stages.frameworks.sklearn import classes, schema
+from stages.frameworks.sklearn.classes import check_names, find_class
 from stages.frameworks.sklearn.source import find_module, read_parameters
 from stages.models import estimator
 from stages.runtime.errors import InputError
@@ -93,7 +93,6 @@ ABSTRACT = "is abstract; use e.g. sklearn.svm.SVC"
         ("sklearnex.svm.SVR", OTHER),
         ("sklearn.preprocessing.StandardScaler", OTHER),
         ("sklearn.cluster.KMeans", OTHER),
-        ("sklearn.pipeline.Pipeline", OTHER),
         ("sklearn.model_selection.GridSearchCV", OTHER),
         ("sklearn.svm.l1_min_c", OTHER),  # functions
         ("sklearn.base.is_classifier", OTHER),
@@ -125,20 +124,22 @@ def test_a_model_of_another_kind() -> None:
 @pytest.mark.parametrize(
     ("path", "missing"),
     [
-        ("sklearn.multiclass.OneVsRestClassifier", "estimator"),
+        ("sklearn.multiclass.OneVsRestClassifier", "base_estimator"),
         ("sklearn.ensemble.VotingClassifier", "estimators"),
-        ("sklearn.model_selection.FixedThresholdClassifier", "estimator"),
+        ("sklearn.model_selection.FixedThresholdClassifier", "base_estimator"),
+        ("sklearn.pipeline.Pipeline", "steps"),
     ],
 )
 def test_a_parameter_without_a_default(path: str, missing: str) -> None:
-    with pytest.raises(InputError, match=f"Classifier has no default for its parameter {missing};"):
+    said = f" has no default for its parameter {missing}; add {missing}: "
+    with pytest.raises(InputError, match=said):
         check_names(path, [])
     check_names(path, [missing])
 
 
 def test_a_platform_without_scikit_learn_intelex(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        schema, "find_module", lambda name: None if name == "sklearnex" else find_module(name)
+        classes, "find_module", lambda name: None if name == "sklearnex" else find_module(name)
     )
     check_names("sklearnex.svm.SVC", ["C"])
     with pytest.raises(InputError, match=r"'sklearnex.svm.SVR' is not a classifier"):
@@ -178,15 +179,15 @@ def test_what_is_read_is_what_scikit_learn_has() -> None:
         public = kind.__module__.partition("._")[0]
         assert getattr(import_module(public), name) is kind
         for path in (f"{public}.{name}", f"{kind.__module__}.{name}"):
-            if name in classifiers:
+            if name in classifiers or name == "Pipeline":
                 expected = inspect.signature(kind).parameters.values()
-                assert list(read_parameters(find_classifier(path)).items()) == [
+                assert list(read_parameters(find_class(path)).items()) == [
                     (parameter.name, parameter.default is not parameter.empty)
                     for parameter in expected
                 ]
             else:
                 with pytest.raises(InputError, match="is not a classifier"):
-                    find_classifier(path)
+                    find_class(path)
 
 
 def test_what_is_read_is_what_scikit_learn_intelex_has() -> None:
@@ -200,9 +201,9 @@ def test_what_is_read_is_what_scikit_learn_intelex_has() -> None:
             accelerated = getattr(import_module(module), name)
         except (ImportError, AttributeError):
             with pytest.raises(InputError, match="does not exist"):
-                find_classifier(f"{module}.{name}")
+                find_class(f"{module}.{name}")
             continue
         taken = inspect.signature(accelerated).parameters.keys()
-        assert read_parameters(find_classifier(f"{module}.{name}")).keys() <= taken
+        assert read_parameters(find_class(f"{module}.{name}")).keys() <= taken
         found += 1
     assert found >= 5

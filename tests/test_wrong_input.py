@@ -330,7 +330,7 @@ def test_a_classifier_that_cannot_be_exported_stops_before_it_trains(project: Pa
     result = run("dvc", "repro", "train@fashion_mnist-svc", cwd=project, status=255)
     assert (
         "train: error: models.fashion_mnist-svc: NearestCentroid cannot be exported: "
-        "skl2onnx does not know it" in result.stderr
+        "skl2onnx does not know it; choose another" in result.stderr
     )
     assert not (project / "data/models/fashion_mnist-svc.onnx").exists()
 
@@ -367,6 +367,22 @@ def test_what_cannot_be_fitted(project: Path) -> None:
     result = run("dvc", "repro", "train@fashion_mnist-svc", cwd=project, status=255)
     assert "train: error: models.fashion_mnist-svc: SVC cannot be fitted: " in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_network_that_diverges_leaves_nothing(project: Path) -> None:
+    params = yaml.safe_load((project / "params.yaml").read_text())
+    params["models"]["fashion_mnist-mlp"]["params"]["learning_rate"] = 1e30
+    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    result = run("dvc", "repro", "train@fashion_mnist-mlp", cwd=project, status=255)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("train: error:")]
+    assert line == (
+        "train: error: models.fashion_mnist-mlp: training diverged: the loss is nan after epoch 1 "
+        "of 2; lower learning_rate, now 1e+30"
+    )
+    assert "Epoch 2" not in result.stdout
+    assert not (project / "data/models/fashion_mnist-mlp.onnx").exists()
+    assert not (project / "plots/fashion_mnist-mlp/learning_curve.csv").exists()
+    assert not list(project.rglob("*.tmp*"))
 
 
 def test_a_wrong_value_for_a_classifier(project: Path) -> None:

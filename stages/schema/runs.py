@@ -1,6 +1,7 @@
 """Checks a run's block in params.yaml: what it names exists, and its parameters are valid."""
 
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ from stages.runtime.errors import InputError
 from stages.runtime.pins import require_pins
 from stages.schema.parameters import Run
 from stages.schema.source import path_of, read_fields, read_imports, read_keys
-from stages.schema.validation import Strict, validate
+from stages.schema.validation import Strict, show_value, validate
 
 STAGES = Path(__file__).parents[1]
 
 
-def check_run(name: str, settings: Run, datasets: list[str]) -> None:
-    """Checks the block `models.name`.
+def check_run(name: str, settings: Run, datasets: dict[str, Any]) -> None:
+    """Checks the block `models.name`; `datasets` are the classes of each data set.
 
     Raises:
         InputError: it names something that does not exist, or a parameter is not valid.
@@ -24,7 +25,7 @@ def check_run(name: str, settings: Run, datasets: list[str]) -> None:
     frameworks = sorted(path.parent.name for path in STAGES.glob("frameworks/*/fit.py"))
     models = sorted(path.stem for path in STAGES.glob("models/*.py"))
     choices = {
-        "dataset": datasets,
+        "dataset": list(datasets),
         "layout": read_keys("stages.reshape", "LAYOUTS"),
         "framework": frameworks,
         "model": models,
@@ -42,6 +43,7 @@ def check_run(name: str, settings: Run, datasets: list[str]) -> None:
             f"which is written for {' and '.join(sorted(written_for))}"
         )
     check_params(name, settings)
+    check_class_weights(settings.params, f"models.{name}.params", datasets[settings.dataset])
 
 
 def check_params(name: str, settings: Run) -> None:
@@ -61,3 +63,37 @@ def check_params(name: str, settings: Run) -> None:
             raise InputError(f"models.{name}.{error}") from None
         params = {key: value for key, value in params.items() if key in fields}
     validate(create_model("Params", __base__=Strict, **fields), params, "models", name, "params")
+
+
+def check_class_weights(value: Any, at: str, classes: list[str] | dict[Any, str]) -> None:
+    """Checks the names of classes in every `class_weight` below the key `at`, and their weights.
+
+    Labels are possible if the names are a list: from 0 in this order.
+
+    Raises:
+        InputError: there is no such class, or a weight is not valid.
+    """
+    names = [*classes.values()] if isinstance(classes, dict) else classes
+    numbered = range(0 if isinstance(classes, dict) else len(names))
+    items = value.items() if isinstance(value, dict) else ()
+    for key, inner in enumerate(value) if isinstance(value, list) else items:
+        if isinstance(inner, list) and len(inner) == 2 and isinstance(inner[0], str):  # named
+            key, inner = inner
+        place = f"{at}.{key}"
+        if key != "class_weight" or not isinstance(inner, dict):
+            check_class_weights(inner, place, classes)
+            continue
+        labels = [names.index(one) if one in names else one for one in inner]
+        for one, label in zip(inner, labels, strict=True):
+            if one not in names and (isinstance(one, bool) or one not in numbered):
+                raise InputError(
+                    f"{place}: no class {show_value(one)}; choose from {', '.join(names)}"
+                )
+            if labels.count(label) > 1:
+                raise InputError(f"{place}: class {names[label]} occurs twice")
+            weight = inner[one]
+            is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+            if not is_number or not 0 <= weight < inf:
+                raise InputError(
+                    f"{place}.{one} is {show_value(weight)}: expected a weight, 0 or more"
+                )

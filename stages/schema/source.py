@@ -30,8 +30,13 @@ def read_fields(module: str, function: str) -> dict[str, Any]:
         if isinstance(node, ast.FunctionDef) and node.name == function:
             try:
                 return {
-                    argument.arg: (eval(ast.unparse(argument.annotation or NO_TYPE), names), ...)
-                    for argument in node.args.kwonlyargs
+                    argument.arg: (
+                        eval(ast.unparse(argument.annotation or NO_TYPE), names),
+                        ast.literal_eval(default) if default else ...,
+                    )
+                    for argument, default in zip(
+                        node.args.kwonlyargs, node.args.kw_defaults, strict=True
+                    )
                 }
             except NameError as error:
                 raise InputError(f"{module}: {function}: type of an argument: {error}") from None

@@ -10,6 +10,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stages.datasets.arrays import Split
+from stages.runtime.errors import InputError
 
 STEPS = 200  # per call; between two calls the progress bar moves
 VALIDATION_BATCH = 32  # images; Keras's default
@@ -26,20 +27,27 @@ def run_epochs(
     epochs: int,
     batch_size: int,
     seed: int,
+    class_weight: dict[Any, float] | None = None,
 ) -> list[dict[str, float]]:
     """Fits `model` on cross-entropy; returns the learning curve, one row per epoch.
 
-    Each row has epoch, accuracy, loss and, if there are validation images, val_accuracy and
+    The loss of a training image is multiplied by the weight of its class: 1 if it has none. Each
+    row has epoch, accuracy, loss and, if there are validation images, val_accuracy and
     val_loss. Weights and rows are those of `keras.Model.fit`, bit for bit, in two thirds of its
     time: it also assembles, starts and measures each batch in Python and in `tf.data`.
+
+    Raises:
+        InputError: the loss or a weight is not finite.
     """
     cross_entropy = keras.losses.SparseCategoricalCrossentropy()
     optimizer.build(model.trainable_variables)
+    by_label = [(class_weight or {}).get(label, 1.0) for label in range(model.output_shape[1])]
 
     def learn(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        weights = tf.gather(tf.constant(by_label), labels) if class_weight else None
         with tf.GradientTape() as tape:
             probability = model(images, training=True)
-            loss = tf.add_n([cross_entropy(labels, probability), *model.losses])
+            loss = tf.add_n([cross_entropy(labels, probability, weights), *model.losses])
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
         return loss, probability
@@ -61,6 +69,11 @@ def run_epochs(
             loss, accuracy = measure_epoch(tf.range(held_out, dtype=tf.int64), VALIDATION_BATCH)
             row |= {"val_accuracy": accuracy, "val_loss": loss}
         progress.update(steps, row.items(), finalize=True)
+        if not np.isfinite([*row.values(), *map(np.sum, model.get_weights())]).all():
+            raise InputError(
+                f"training diverged: the loss is {row['loss']:.3g} after epoch {epoch + 1} of "
+                f"{epochs}; lower learning_rate, now {float(optimizer.learning_rate):.3g}"
+            )
         rows.append({"epoch": epoch, **row})
     return rows
 

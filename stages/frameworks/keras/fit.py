@@ -31,6 +31,7 @@ def fit(
     epochs: PositiveInt,
     batch_size: PositiveInt,
     learning_rate: PositiveFloat,
+    class_weight: dict[str | int, float] | None = None,
     **architecture: Any,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     """Builds a model with `architecture` and fits it with Adam on cross-entropy.
@@ -51,7 +52,9 @@ def fit(
         )
     if not np.allclose(np.sum(model(images[:1]), axis=1), 1, atol=1e-3):
         raise InputError("the model's outputs do not sum to 1; end it with a softmax")
-    optimizer = keras.optimizers.Adam(learning_rate)
+    optimizer = keras.optimizers.Adam(float(learning_rate))  # it refuses an int
     with report_time("fitted"):
-        curve = run_epochs(model, optimizer, train, validation, epochs, batch_size, seed)
+        curve = run_epochs(
+            model, optimizer, train, validation, epochs, batch_size, seed, class_weight
+        )
     return model, curve

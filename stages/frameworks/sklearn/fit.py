@@ -1,5 +1,6 @@
 """Fitting a scikit-learn classifier."""
 
+import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -12,11 +13,11 @@ from threadpoolctl import threadpool_limits
 
 from stages.datasets.arrays import Split
 from stages.frameworks.sklearn.accelerated import carry_over
-from stages.frameworks.sklearn.schema import ACCELERATED, is_accelerated, own_path
-from stages.frameworks.sklearn.trial import UNFIT, try_export
+from stages.frameworks.sklearn.classes import ACCELERATED, is_accelerated, own_path
+from stages.frameworks.sklearn.trial import FAILS, try_export
 from stages.runtime.errors import InputError
 
-TRIAL_IMAGES = 10  # per class
+RATES = ("learning_rate_init", "eta0")  # the learning rates of MLPClassifier and SGDClassifier
 
 
 def limit_threads(threads: int, params: dict[str, Any]) -> None:
@@ -54,13 +55,17 @@ def fit(
         print(f"scikit-learn-intelex does not exist for this platform: using {name}")
     images = np.asarray(train[0])
     labels = train[1].astype(np.int64)  # with uint8, the exporter creates invalid graphs
-    few = np.concatenate([np.flatnonzero(labels == c)[:TRIAL_IMAGES] for c in np.unique(labels)])
-    try_export(model, own, images[few], labels[few], classes)
+    few = try_export(model, own, images, labels, classes)
     try:
         with report_time("fitted"):
             model.fit(images, labels)
-    except UNFIT as error:
-        raise InputError(f"{type(model).__name__} cannot be fitted: {error}") from None
+    except FAILS as error:
+        name, reason = type(model).__name__, " ".join(str(error).split())
+        if re.search("non-finite|overflow", reason):
+            rates = [one for one in model.get_params() if one.rpartition("__")[2] in RATES]
+            remedy = f"lower {' or '.join(rates)}" if rates else "scale its input"
+            raise InputError(f"training diverged: {remedy} ({name}: {reason})") from None
+        raise InputError(f"{name} cannot be fitted: {reason}") from None
     if accelerated:
         model = carry_over(model, own, images[few], labels[few])
     return model, None

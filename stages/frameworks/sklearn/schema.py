@@ -1,20 +1,33 @@
-"""What a scikit-learn run may have in params.yaml: any classifier, by its import path."""
+"""What a scikit-learn run may have in params.yaml: any classifier, and those within it.
 
-from collections.abc import Iterable
-from difflib import SequenceMatcher
+Each estimator is a block such as `{estimator: sklearn.svm.SVC, C: 1}`.
+"""
+
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from stages.frameworks.sklearn.source import (
-    find_module,
-    is_abstract,
-    read_class,
-    read_names,
-    read_parameters,
+from stages.frameworks.sklearn.classes import (
+    CLASSIFIER,
+    EITHER,
+    RENAMED,
+    TRANSFORMER,
+    check_names,
+    find_class,
+    is_accelerated,
 )
+from stages.frameworks.sklearn.source import read_parameters
 from stages.runtime.errors import InputError
 
 LAYOUT = "flat"
-ACCELERATED = "sklearnex"  # scikit-learn-intelex: the same classifiers, computed by oneDAL
+SINGLE = (RENAMED["estimator"], "final_estimator")
+NAMED = {  # lists of [name, block]; what may be in the place of a block
+    "estimators": ("drop",),
+    "steps": (),
+    "transformer_list": ("drop", "passthrough"),
+}
+# These fit what is within them on other labels: 1 for a class and 0 for others.
+RELABELING = ("OneVsRestClassifier", "OneVsOneClassifier", "OutputCodeClassifier")
+EXAMPLE = "{estimator: sklearn.svm.LinearSVC, C: 1}"
 
 
 def check_run(layout: str, params: dict[str, Any], arguments: list[str]) -> None:
@@ -30,88 +43,100 @@ def check_run(layout: str, params: dict[str, Any], arguments: list[str]) -> None
         raise InputError(f"layout is {layout!r}: scikit-learn takes {LAYOUT}")
     if "estimator" not in arguments:
         raise InputError("model has no parameter `estimator`; scikit-learn takes model estimator")
-    if not isinstance(params.get("estimator"), str):
+    if not is_block(params):
         raise InputError("params.estimator: expected an import path, e.g. sklearn.svm.SVC")
-    if "seed" in params:
-        raise InputError("params.seed: remove it; the parameter `seed` of all runs sets it")
+    own = {"estimator": params["estimator"]}
+    check_block(own | {k: v for k, v in params.items() if k not in arguments}, "params")
+
+
+def is_block(value: Any) -> bool:
+    """Whether a value in params.yaml stands for an estimator."""
+    return isinstance(value, dict) and isinstance(value.get("estimator"), str)
+
+
+def check_block(block: dict[str, Any], at: str, role: str = CLASSIFIER) -> None:
+    """Checks an estimator, the names of its parameters, and the estimators within it.
+
+    `at` is the key of the block below `models.RUN`.
+
+    Raises:
+        InputError: one is not valid; the message starts with its key.
+    """
+    path, params = block["estimator"], {k: v for k, v in block.items() if k != "estimator"}
     try:
-        check_names(params["estimator"], params.keys() - set(arguments))
+        if at != "params" and is_accelerated(path):
+            raise InputError(f"estimator {path!r}: within another, use sklearn, not sklearnex")
+        if "seed" in params:
+            at += ".seed"
+            raise InputError("remove it; the parameter `seed` of all runs sets it")
+        check_names(path, params, role)
+        if params.get("memory") is not None:
+            at += ".memory"
+            raise InputError("remove it: it reads files that can run code")
     except InputError as error:
-        raise InputError(f"params: {error}") from None
+        raise InputError(f"{at}: {error}") from None
+    kind = find_class(path, role)
+    for key, value in params.items():
+        inner = f"{at}.{key}"
+        if key in NAMED:
+            names = check_list(value, inner, read_parameters(kind))
+            for index, (name, (_, one)) in enumerate(zip(names, value, strict=True)):
+                is_last = index == len(value) - 1
+                inner_role = {"estimators": CLASSIFIER, "transformer_list": TRANSFORMER}.get(
+                    key, role if is_last else TRANSFORMER
+                )
+                check_single(one, f"{inner}.{name}", inner_role, NAMED[key])
+        elif key in SINGLE and value is not None:
+            check_single(value, inner, CLASSIFIER)
+        else:
+            for place, one in find_blocks(value, inner):
+                check_block(one, place, EITHER)
+    if kind.__name__ in RELABELING:
+        refuse_class_weights(params, at, kind.__name__)
 
 
-def is_accelerated(estimator: str) -> bool:
-    """Whether `estimator` is from scikit-learn-intelex."""
-    return estimator.partition(".")[0] == ACCELERATED
+def check_list(value: Any, at: str, taken: Collection[str]) -> list[str]:
+    """Checks that `value` is a list of [name, block]; returns the names, none of which is taken."""
+    pairs = value if isinstance(value, list) else []
+    if not pairs or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise InputError(f"{at} is {value!r:.100}: expected [[NAME, {EXAMPLE}], ...]")
+    names = [name for name, _ in pairs]
+    for name in names:
+        if not isinstance(name, str) or not name or "__" in name or names.count(name) > 1:
+            raise InputError(f"{at}: name {name!r:.100}: use different words without `__`")
+        if name in taken:
+            raise InputError(f"{at}: name {name!r} is also a parameter: choose another")
+    return names
 
 
-def own_path(estimator: str) -> str:
-    """The import path of the same classifier in scikit-learn itself."""
-    return (
-        f"sklearn{estimator.removeprefix(ACCELERATED)}" if is_accelerated(estimator) else estimator
-    )
+def check_single(value: Any, at: str, role: str, others: tuple[str, ...] = ()) -> None:
+    """Checks that `value` is a block, or one of `others`."""
+    if isinstance(value, str) and value in others:
+        return
+    if not is_block(value):
+        choices = "".join(f", or {other}" for other in others)
+        raise InputError(f"{at} is {value!r:.100}: expected a block such as {EXAMPLE}{choices}")
+    check_block(value, at, role)
 
 
-def check_names(estimator: str, given: Iterable[str]) -> None:
-    """Checks that there is a classifier `estimator`, and that it takes the parameters `given`.
-
-    Reads them from the source of scikit-learn, which is not imported.
-
-    Raises:
-        InputError: there is no such classifier or parameter, or it needs one that is not given.
-    """
-    kind = find_classifier(estimator)
-    parameters = read_parameters(kind)
-    parameters.pop("random_state", None)
-    unknown = sorted(set(given) - set(parameters))
-    if unknown:
-        known = sorted(parameters, key=lambda name: -similarity(name, unknown))
-        raise InputError(
-            f"{kind.__name__} has no parameter {', '.join(unknown)}; its parameters are "
-            f"{', '.join(known)} (random_state is the parameter `seed`)"
-        )
-    optional = {name for name, has_default in parameters.items() if has_default}
-    missing = [name for name in parameters if name not in optional.union(given)]
-    if missing:
-        raise InputError(
-            f"{kind.__name__} has no default for its parameter {', '.join(missing)}; "
-            "use a classifier that has, e.g. sklearn.svm.SVC"
-        )
+def find_blocks(value: Any, at: str, within: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The blocks in a value, with the key of each; also those within others, if so."""
+    if is_block(value):
+        yield at, value
+        if not within:
+            return
+    items = value.items() if isinstance(value, dict) else ()
+    for key, inner in enumerate(value) if isinstance(value, list) else items:
+        if isinstance(inner, list) and len(inner) == 2 and isinstance(inner[0], str):  # named
+            key, inner = inner
+        yield from find_blocks(inner, f"{at}.{key}", within)
 
 
-def similarity(name: str, others: list[str]) -> float:
-    """How similar a name is to the most similar of others, 0 to 1."""
-    pairs = (SequenceMatcher(None, name.lower(), other.lower()) for other in others)
-    return max(pair.ratio() for pair in pairs)
-
-
-def find_classifier(estimator: str) -> Any:
-    """The class of scikit-learn itself for `estimator`, as `read_class` reads it.
-
-    Raises:
-        InputError: scikit-learn or scikit-learn-intelex lacks it, or it is not a classifier.
-    """
-    known = estimator.startswith(("sklearn.", f"{ACCELERATED}.")) and estimator.count(".") < 10
-    if not known:
-        raise InputError(
-            f"estimator {estimator[:100]!r} is not from scikit-learn; use e.g. sklearn.svm.SVC"
-        )
-    own = own_path(estimator)
-    # On a platform without scikit-learn-intelex, scikit-learn's own classifier is trained.
-    paths = [own, estimator] if find_module(ACCELERATED) else [own]
-    if not all(exists(path) for path in paths):
-        raise InputError(f"estimator {estimator!r} does not exist; use e.g. sklearn.svm.SVC")
-    module, _, name = own.rpartition(".")
-    kind = read_class(module, name)
-    bases = [read_class("sklearn.base", base) for base in ("BaseEstimator", "ClassifierMixin")]
-    if kind is None or not all(issubclass(kind, base) for base in bases):
-        raise InputError(f"estimator {estimator!r} is not a classifier; use e.g. sklearn.svm.SVC")
-    if is_abstract(kind):
-        raise InputError(f"estimator {estimator!r} is abstract; use e.g. sklearn.svm.SVC")
-    return kind
-
-
-def exists(path: str) -> bool:
-    """Whether there is something at an import path: a name in a module, or a module."""
-    module, _, name = path.rpartition(".")
-    return name in read_names(module) or find_module(path) is not None
+def refuse_class_weights(value: Any, at: str, kind: str) -> None:
+    """Raises InputError if there are weights of classes within a classifier that relabels them."""
+    for place, one in find_blocks(value, at, within=True):
+        if isinstance(one.get("class_weight"), dict):
+            raise InputError(
+                f"{place}.class_weight: {kind} fits what is within it on 0 and 1, not on the "
+                "classes; use balanced, or leave it out"
+            )
