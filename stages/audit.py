@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from stages.datasets.arrays import SPLITS, Split, read_split
 from stages.datasets.duplicates import find_exact, find_near
 from stages.figures.pairs import draw_pairs
+from stages.figures.style import make_legible
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json, write_json
 from stages.runtime.parameters import read_parameter
@@ -88,6 +89,7 @@ def draw_nearest(
     nearest: Nearest, test: Split, training: Split, classes: list[str], name: str, out: Path
 ) -> None:
     """Draws the test images nearest to a training image, each above that training image."""
+    classes = make_legible(classes)
     order = np.argsort(np.where(nearest.same, -1, nearest.distance), kind="stable")[:PAIRS]
     draw_pairs(
         [(test[0][i], training[0][nearest.index[i]]) for i in order],

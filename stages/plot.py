@@ -10,7 +10,7 @@ import onnx
 
 from stages.datasets.arrays import read_split
 from stages.figures.run import Run
-from stages.figures.style import save
+from stages.figures.style import make_legible, save
 from stages.model_file.classifier import open_classifier, read_metadata
 from stages.runtime.errors import InputError
 from stages.runtime.files import REMEDY, atomic_write, read_bytes, read_text
@@ -60,7 +60,7 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
         )
     return Run(
         model.stem,
-        metadata.classes,
+        make_legible(metadata.classes),
         images,
         labels,
         predicted,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.figures.style import new_figure, save, show_image
+from stages.figures.style import LINE, new_figure, save, show_image, wrap
 
 PER_ROW = 6
 
@@ -18,7 +18,9 @@ def draw_pairs(
 ) -> None:
     """Draws pairs of images (h, w, c), one above the other, six pairs per row, with captions."""
     rows = -(-len(pairs) // PER_ROW)
-    figure = new_figure(width=9, height=0.5 + 3.3 * rows)
+    captions = [wrap(one, 24) for one in captions]
+    room = LINE * max((one.count("\n") - 1 for one in captions), default=0)
+    figure = new_figure(width=9, height=0.5 + (3.3 + room) * rows)
     grid = figure.subplots(rows, PER_ROW, squeeze=False).flat
     for axes, (above, below), caption in zip(grid, pairs, captions, strict=False):
         gap = np.full((1, *above.shape[1:]), 255, dtype=np.uint8)

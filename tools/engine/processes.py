@@ -156,6 +156,12 @@ def last_lines(name: str) -> str:
     return "\n".join([*shown, f"    full log: {log_of(name)}"])
 
 
+def find_warnings(name: str) -> list[str]:
+    """The warnings in a stage's log, indented."""
+    lines = log_of(name).read_text(encoding="utf-8", errors="replace").splitlines()
+    return [f"    {line}" for line in lines if re.match(r"\w+: warning: ", line)]
+
+
 def count_cores() -> int:
     """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -18,7 +18,7 @@ from tools.engine import processes
 from tools.engine.claims import claim
 from tools.engine.order import measure_urgency, next_stage, read_seconds
 from tools.engine.plan import Stage, command_of, is_redefined
-from tools.engine.processes import LOGS, SECONDS, has_ended, last_lines, log_of
+from tools.engine.processes import LOGS, SECONDS, find_warnings, has_ended, last_lines, log_of
 from tools.engine.record import is_changed, read_inputs, record, restore, write_locks
 from tools.engine.signals import call_on_signals
 
@@ -156,6 +156,8 @@ class Schedule:
         self.recorded.append(self.stages[name])
         self.seconds[name] = round(took, 1)
         self.note(name, RAN, took)
+        for line in find_warnings(name):
+            self.bar.write(line, file=sys.stdout)
 
     def claim(self, *more: Stage) -> None:
         """Claims the files of the stages that run, and of `more`."""

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from stages.figures.run import Run
 from stages.figures.run.confusion import count
-from stages.figures.style import BLUE, new_figure
+from stages.figures.style import BLUE, new_figure, wrap
 
 CAPTION = "The pairs of classes that it confuses most often."
 PAIRS = 10  # shown
@@ -17,14 +17,18 @@ def draw(run: Run) -> Figure:
     mistakes = counts - np.diag(counts.diagonal())
     order = np.argsort(-mistakes, axis=None, kind="stable")[:PAIRS]
     pairs = [(i // len(classes), i % len(classes)) for i in order if mistakes.flat[i]]
-    figure = new_figure(width=8, height=1.2 + 0.34 * max(len(pairs), 1))
+    labels = [
+        wrap(f"{classes[actual]} predicted as {classes[predicted]}", 60)
+        for actual, predicted in pairs
+    ]
+    lines = max((label.count("\n") + 1 for label in labels), default=1)
+    figure = new_figure(width=8, height=1.2 + 0.34 * max(len(pairs), 1) * (1 + (lines - 1) / 2))
     axes = figure.subplots()
     lengths = [mistakes[pair] for pair in pairs]
     axes.barh(range(len(pairs)), lengths, color=BLUE)
     for row, (actual, predicted) in enumerate(pairs):
         share = f"{mistakes[actual, predicted]:,} of {counts[actual].sum():,}"
         axes.annotate(share, (lengths[row], row), (5, 0), textcoords="offset points", va="center")
-    labels = [f"{classes[actual]} predicted as {classes[predicted]}" for actual, predicted in pairs]
     axes.set_yticks(range(len(pairs)), labels)
     axes.set_ylim(max(len(pairs), 1) - 0.4, -0.6)
     axes.set_xlim(0, 1.2 * max(lengths, default=1))

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from stages.figures.run import Run
-from stages.figures.style import new_figure
+from stages.figures.style import new_figure, wrap
 from stages.scoring.metrics import accuracy
 
 CAPTION = "Confusion matrix: percent of each actual class (row) predicted as each class (column)."
@@ -15,6 +15,7 @@ def draw(run: Run) -> Figure:
     """The confusion matrix in percent of each actual class; a cell is shaded by its share."""
     counts, classes = count(run.labels, run.predicted, len(run.classes)), run.classes
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    below, beside = ([wrap(name, 30, most) for name in classes] for most in (1, 2))
     figure = new_figure(width=6.8, height=6.6)
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -23,8 +24,8 @@ def draw(run: Run) -> Figure:
         text = f"{100 * share:.0f}" if share >= 0.01 else "<1"
         color = "white" if share > 0.5 else "black"
         axes.text(column, row, text, ha="center", va="center", color=color, fontsize=9)
-    axes.set_xticks(range(len(classes)), classes, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xticks(range(len(classes)), below, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(classes)), beside)
     axes.set_xlabel("predicted")
     axes.set_ylabel("actual")
     axes.set_title(

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from stages.figures.run import Run
-from stages.figures.style import new_figure, show_image
+from stages.figures.style import LINE, new_figure, show_image, wrap
 
 CAPTION = "Random test images with their actual and predicted class."
 PER_ROW = 6
@@ -27,11 +27,13 @@ def draw_images(run: Run, chosen: NDArray[np.int64], title: str) -> Figure:
     """The test images with these indices, six per row, with captions."""
     rows = max(-(-len(chosen) // PER_ROW), 1)
     columns = min(max(len(chosen), 3), PER_ROW)
-    figure = new_figure(width=1.65 * columns, height=0.4 + 1.97 * rows)
+    captions = [wrap(caption(run, index), 26) for index in chosen]
+    room = LINE * max((one.count("\n") - 1 for one in captions), default=0)
+    figure = new_figure(width=1.65 * columns, height=0.4 + (1.97 + room) * rows)
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.axis("off")
-    for axes, index in zip(figure.axes, chosen, strict=False):
-        show_image(axes, run.images[index], caption(run, index), size=8)
+    for axes, index, text in zip(figure.axes, chosen, captions, strict=False):
+        show_image(axes, run.images[index], text, size=8)
     figure.suptitle(f"{run.name}: {title}", fontsize=11, x=0.01, ha="left")
     return figure
 

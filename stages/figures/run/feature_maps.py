@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from stages.figures.run import Run
 from stages.figures.run.examples import choose_examples
 from stages.figures.run.filters import PER_ROW, Convolution, find_convolution
-from stages.figures.style import new_figure, show_image
+from stages.figures.style import LINE, new_figure, show_image, wrap
 from stages.model_file.classifier import open_session
 from stages.normalize import normalize
 
@@ -28,7 +28,9 @@ def draw(run: Run) -> Figure | None:
     if convolution is None:
         return None
     first = choose_examples(len(run.images), run.examples, run.seed)[0]
-    image, caption = run.images[first], f"test image {first}:\n{run.classes[run.labels[first]]}"
+    image = run.images[first]
+    caption = wrap(f"test image {first}:\n{run.classes[run.labels[first]]}", 28)
+    room = LINE * (caption.count("\n") - 1)
     taken = normalize(run.images[[first]], run.normalization)
     maps = compute_maps(run.model, convolution, taken)
     rows, columns = (
@@ -37,7 +39,7 @@ def draw(run: Run) -> Figure | None:
     )  # two columns for the image
     limit = float(np.abs(maps).max()) or 1.0
     cell = 10.5 / columns
-    figure = new_figure(10.5, 0.8 + max((cell + 0.25) * rows, 2 * cell))
+    figure = new_figure(10.5, 0.8 + room + max((cell + 0.25) * rows, 2 * cell))
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
