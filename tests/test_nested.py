@@ -1,6 +1,7 @@
 """Classifiers made of others: blocks within blocks of params.yaml, and their ONNX files."""
 
 from copy import deepcopy
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -8,16 +9,18 @@ import pytest
 import yaml
 from conftest import ROOT, of_scikit_learn
 from numpy.typing import NDArray
+from skl2onnx import convert_sklearn
+from skl2onnx.common.data_types import FloatTensorType
 from test_export import prepare
 
 from stages.check import check
 from stages.datasets.arrays import Split
 from stages.frameworks.export import to_contract
 from stages.frameworks.sklearn import trial
-from stages.frameworks.sklearn.convert import convert
+from stages.frameworks.sklearn.convert import OPSETS, OWN, convert
 from stages.frameworks.sklearn.fit import fit, limit_threads
 from stages.frameworks.sklearn.predict import predict
-from stages.model_file.classifier import classify, open_classifier
+from stages.model_file.classifier import classify, open_classifier, open_session
 from stages.models import estimator
 from stages.runtime.errors import InputError
 from stages.train import number_classes
@@ -97,6 +100,13 @@ def train(params: dict[str, Any], split: Split) -> Any:
     return fit(estimator.build, split, split, classes, 100, **params)[0]
 
 
+def trial_of(params: dict[str, Any]) -> Any:
+    """The indices of the images that are enough for a trial."""
+    model = estimator.build(100, **params)
+    images, labels = take("train", 30, 3)
+    return trial.try_export(model, model, images, labels.astype(np.int64), 3)
+
+
 def export(model: Any, images: NDArray[Any], classes: int) -> bytes:
     return to_contract(convert(model, images.shape[1:]), {"classes": CLASSES[:classes]})
 
@@ -118,6 +128,35 @@ def test_the_file_says_what_the_fitted_model_says(name: str) -> None:
             np.testing.assert_allclose(probabilities, native, atol=1e-4)
         # skl2onnx finds the options of a model, and names values, by its address
         assert export(deepcopy(model), images, classes) == content
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("StandardScaler", {}),
+        ("StandardScaler", {"with_mean": False}),
+        ("StandardScaler", {"with_std": False}),
+        ("MinMaxScaler", {"feature_range": (-1, 1)}),
+        ("MinMaxScaler", {"clip": True}),
+        ("MaxAbsScaler", {}),
+        ("RobustScaler", {}),
+        ("RobustScaler", {"with_centering": False}),
+    ],
+)
+def test_a_scaler_has_the_bits_of_scikit_learn(name: str, params: dict[str, Any]) -> None:
+    random = np.random.default_rng(0)
+    images, others = (random.normal(3, 2, (500, 20)).astype(np.float32) for _ in range(2))
+    scaler = getattr(import_module("sklearn.preprocessing"), name)(**params).fit(images)
+    graph = convert_sklearn(
+        scaler,
+        initial_types=[("images", FloatTensorType([None, 20]))],
+        target_opset=OPSETS,
+        custom_conversion_functions=OWN,
+    )
+    session = open_session(graph.SerializeToString(), threads=1)
+    np.testing.assert_array_equal(
+        session.run(None, {"images": others})[0], scaler.transform(others)
+    )
 
 
 @pytest.mark.slow
@@ -145,6 +184,13 @@ def test_what_is_not_converted_is_refused_before_the_fit(
     with pytest.raises(InputError, match=f"cannot be exported: .*{reason}.*[:;] choose another$"):
         fit(build, split, split, 3, 100, **params)
     assert not hasattr(models[0], "classes_")
+
+
+@pytest.mark.slow
+def test_what_no_number_of_images_makes_possible_is_refused_before_the_fit() -> None:
+    params = voting(SVC, NB, voting="soft")
+    with pytest.raises(InputError, match=r"^VotingClassifier cannot be fitted: .* 'predict_proba'"):
+        trial_of(params)
 
 
 NEEDS_MORE = {

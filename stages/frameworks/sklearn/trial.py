@@ -43,7 +43,7 @@ def try_export(
     Returns the indices of images that are enough for the model.
 
     Raises:
-        InputError: the copy cannot be exported, or not faithfully.
+        InputError: the copy cannot be exported, or not faithfully, or no images can be enough.
     """
     failure = None
     for count, indices, compared in grow(labels):
@@ -55,6 +55,9 @@ def try_export(
                 if type(model) is not type(own):
                     trial = carry_over(trial, shrink(own), images[indices], labels[indices])
                 predict(trial, images[indices])
+        except (AttributeError, TypeError) as error:  # which more images do not change
+            name, reason = type(model).__name__, " ".join(str(error).split())
+            raise InputError(f"{name} cannot be fitted: {reason}") from None
         except FAILS:
             continue
         try:
