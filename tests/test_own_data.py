@@ -477,33 +477,33 @@ def test_the_block_of_odd_names(tmp_path: Path) -> None:
     require_all(load(tmp_path, classes=block["classes"]))
 
 
-def test_add_data(untrained: Path) -> None:
+def test_add_data(fresh: Path) -> None:
     """The block that it writes is all that is needed; comments and order stay."""
-    (untrained / ".venv").symlink_to(ROOT / ".venv")
-    folder = untrained / "data/my shoes"
+    (fresh / ".venv").symlink_to(ROOT / ".venv")
+    folder = fresh / "data/my shoes"
     for index in range(60):
         path = folder / NAMES[index % 3] / f"{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         image = np.random.default_rng(index).integers(0, 256, (200, 300 + index, 3), np.uint8)
         Image.fromarray(image).save(path)
-    before = (untrained / "params.yaml").read_text()
-    told = run("make", "add-data", "PATH=data/my shoes", cwd=untrained).stdout
+    before = (fresh / "params.yaml").read_text()
+    told = run("make", "add-data", "PATH=data/my shoes", cwd=fresh).stdout
     assert "data/my shoes: Picture files, in one folder per class" in told
     assert "  train: 60 images of 3 classes: Bag 20, T-shirt 20, Trouser 20" in told
-    assert (untrained / "params.yaml").read_text() == before
-    run("make", "add-data", "PATH=data/my shoes", "NAME=shoes", "WRITE=1", cwd=untrained)
-    after = (untrained / "params.yaml").read_text()
+    assert (fresh / "params.yaml").read_text() == before
+    run("make", "add-data", "PATH=data/my shoes", "NAME=shoes", "WRITE=1", cwd=fresh)
+    after = (fresh / "params.yaml").read_text()
     added = after.splitlines()[len(before[: before.index("\naudit")].splitlines()) :]
     assert after.replace("".join(f"{line}\n" for line in added[: added.index("")]), "") == before
-    result = run("make", "add-data", "PATH=data/my shoes", "NAME=shoes", cwd=untrained, status=2)
+    result = run("make", "add-data", "PATH=data/my shoes", "NAME=shoes", cwd=fresh, status=2)
     assert "params.yaml has a data set shoes; choose another name" in result.stderr
-    run("python", "-m", "stages.check", "params.yaml", "out.txt", cwd=untrained)
-    run("python", "-m", "stages.load", "shoes", "data/raw/shoes", cwd=untrained)
-    assert np.load(untrained / "data/raw/shoes/train/images.npy").shape == (42, 64, 64, 3)
+    run("python", "-m", "stages.check", "params.yaml", "out.txt", cwd=fresh)
+    run("python", "-m", "stages.load", "shoes", "data/raw/shoes", cwd=fresh)
+    assert np.load(fresh / "data/raw/shoes/train/images.npy").shape == (42, 64, 64, 3)
     for name in ("a b", "-x", "x: y", "../z"):
-        result = run("make", "add-data", "PATH=data", f"NAME={name}", cwd=untrained, status=2)
+        result = run("make", "add-data", "PATH=data", f"NAME={name}", cwd=fresh, status=2)
         assert "choose letters, digits, - and _" in result.stderr
     (folder / "Bag" / "notes.txt").write_text("none")
-    result = run("make", "add-data", "PATH=data/my shoes", cwd=untrained, status=2)
+    result = run("make", "add-data", "PATH=data/my shoes", cwd=fresh, status=2)
     assert "cannot be used: data/my shoes/Bag/notes.txt: not a valid picture" in result.stdout
     assert "what cannot be used is listed above (1); replace or remove it" in result.stderr

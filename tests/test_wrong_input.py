@@ -47,7 +47,7 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
     ("data.cifar10.validation_fraction", 1, ["validation_fraction is 1", "less than 1"]),
     ("data.cifar10.classes", ["a", "a"], ["data.cifar10.classes", "twice"]),
     *(
-        ("data.cifar10.classes", ["a", name], ["data.cifar10.classes", repr(name)[:40], "printable characters"])
+        ("data.cifar10.classes", ["a", name], ["classes", repr(name)[:40], "printable characters"])
         for name in ("", " b", "b\n**Better**", "b\r", "\x1b[2J", "\u202eb", "b" * 81)
     ),
     ("data.cifar10.classes", ["a", "\ud800"], ["not a valid YAML file"]),
