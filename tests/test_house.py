@@ -11,7 +11,8 @@ from dvc.repo import Repo
 
 from stages.downloads.published import PUBLISHED
 from stages.reshape import LAYOUTS
-from tools.check_dependencies import PIPELINES, check_pipeline, find_references
+from tools.check_dependencies import check_pipeline, find_references
+from tools.engine.readable import PIPELINES
 
 DVC = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 FETCHING = yaml.safe_load((ROOT / "data" / "dvc.yaml").read_text())["stages"]

@@ -15,6 +15,7 @@ from conftest import ROOT, read_lock, run
 from dvc.repo import Repo
 from dvc.utils.serialize import dump_yaml, modify_yaml
 
+from stages.runtime.errors import InputError
 from tools.engine.claims import claim
 from tools.engine.lock_file import HEAD, restore_damaged, write_entries
 
@@ -78,7 +79,7 @@ CUT_BUT_VALID = [TEXT[:-1], TEXT[:-5], HEAD + "  check:\n    cmd: python -m st"]
 
 
 @pytest.mark.parametrize(
-    "damaged", ["", "\n", TEXT[:9], "stages: 3\n", TEXT + "  compare: {", *CUT_BUT_VALID]
+    "damaged", ["", "\n", TEXT[:9], "stages: 3\n", TEXT + "  another: {", *CUT_BUT_VALID]
 )
 @pytest.mark.parametrize("source", ["last call", "last commit", "nothing"])
 def test_a_damaged_one_is_restored(
@@ -115,14 +116,28 @@ def test_values_that_yaml_1_1_reads_as_others_stay(tmp_path: Path) -> None:
     assert path.read_text().startswith("# by hand\n")
 
 
-def test_a_merge_conflict_is_left_to_a_person(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "  compare:\n",
+            "<<<<<<< HEAD\n  compare:\n=======\n>>>>>>> other\n",
+            "a merge conflict (<",
+        ),
+        ("  compare:\n", "  compare: {}\n  compare:\n", "key compare is there twice (first in "),
+        ("  compare:\n    cmd", "  compare:\n\tcmd", "a tab; indent with spaces"),
+    ],
+)
+def test_what_a_merge_or_a_person_has_left_there_is_not_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    text = TEXT.replace("  compare:\n", "<<<<<<< HEAD\n  compare:\n=======\n>>>>>>> other\n")
-    Path("dvc.lock").write_text(text)
-    assert restore_damaged() is None
-    assert Path("dvc.lock").read_text() == text
+    assert old in SHORT
+    for text in (SHORT.replace(old, new), SHORT.replace(old, new)[:-1]):  # cut as well
+        Path("dvc.lock").write_text(text)
+        with pytest.raises(InputError, match=rf"^dvc.lock: line \d+, column \d: {re.escape(said)}"):
+            restore_damaged()
+        assert Path("dvc.lock").read_text() == text
 
 
 @pytest.mark.parametrize("content", ["", '{"write": {"a', "[]", '{"write": {"/a": 3}}'])

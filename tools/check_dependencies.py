@@ -21,8 +21,8 @@ import typer
 import yaml
 
 from stages.runtime.errors import InputError
+from tools.engine.readable import PIPELINES, require_readable
 
-PIPELINES = (Path("dvc.yaml"), Path("data/dvc.yaml"))
 CODE = "stages/"
 
 
@@ -39,6 +39,7 @@ def main() -> None:
     Raises:
         InputError: there is a missing or a superfluous line.
     """
+    require_readable()
     wrong = [line for path in PIPELINES for line in check_pipeline(path)]
     if wrong:
         typer.echo("\n".join(wrong))

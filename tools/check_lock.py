@@ -13,6 +13,7 @@ import typer
 from stages.runtime.errors import InputError
 from stages.runtime.lock import read_lock_file
 from tools.engine.programs import attempt
+from tools.engine.readable import require_readable
 
 
 def main() -> None:
@@ -21,6 +22,7 @@ def main() -> None:
     Raises:
         InputError: a stage would run again, a file is not in git, or DVC cannot read the pipeline.
     """
+    require_readable()
     command = ["repro", "--dry", "--allow-missing", "--keep-going"]
     dry = attempt(Path.cwd(), "dvc", *command)
     if stale := stale_stages(dry.stdout, dry.stderr):

@@ -19,6 +19,8 @@ from dvc.utils.flatten import flatten
 from tabulate import tabulate
 
 from stages.runtime.errors import InputError
+from tools.engine.readable import require_readable
+from tools.revisions.definitions import read_definitions
 
 COLUMNS = {  # title: maximum width; with the gaps at most 120 characters
     "run": 30,
@@ -49,6 +51,7 @@ def main(
     Raises:
         InputError: there is no repository here, or DVC cannot read it.
     """
+    require_readable()
     try:
         with Repo() as repo:
             (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]
@@ -61,8 +64,11 @@ def experiments_table(commit: State, metric: str) -> str:
     """A table of the experiments on a commit, with the values of the commit for comparison.
 
     Raises:
-        InputError: no run has this metric.
+        InputError: no run has this metric, or the commit cannot be read.
     """
+    if commit["data"] is None:
+        read_definitions("HEAD", commit["rev"], "correct and commit it")  # it knows the place
+        raise InputError(f"HEAD cannot be read: {commit['error']['msg']}; correct and commit it")
     before = metric_of_runs(commit, metric)
     if not before:
         known = {key for file in commit["data"]["metrics"].values() for key in file["data"]}
@@ -86,6 +92,8 @@ def experiments_table(commit: State, metric: str) -> str:
 def compare(experiment: State, commit: State, metric: str) -> list[Row]:
     """The rows of an experiment, one for each run whose metric differs from that of the commit."""
     (now,) = experiment["revs"]
+    if now["data"] is None:
+        return [Row("", now["name"] or now["rev"][:7], "", 0, "broken")]
     old, new = parameters(commit), parameters(now)
     edits = [f"{key}={new[key]}" for key in new if new[key] != old.get(key)]
     edited = re.sub(r"models\.([^ ]+?)\.params\.", r"\1.", " ".join(edits))

@@ -19,6 +19,7 @@ from tabulate import tabulate
 from stages.runtime.errors import InputError
 from stages.sources import sheet
 from tools.engine.programs import find_program
+from tools.engine.readable import require_readable
 
 SAMPLE = Path("data/sample/fashion_mnist")
 ROWS = 6000  # these reproduce the published numbers
@@ -39,6 +40,7 @@ SETTINGS = [
 
 def main(folder: Path) -> None:
     """Writes both data sets as CSV to `folder`, runs the pipeline on each and prints a table."""
+    require_readable()
     images, labels = sheet.read_files(sheet.find(SAMPLE)["train"])
     images, labels = images[:ROWS], labels[:ROWS]
     sampled = np.random.default_rng(SEED).choice(ROWS, size=ROWS // 5, replace=False)

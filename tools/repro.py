@@ -67,7 +67,7 @@ def run_pipeline(jobs: int | None, pull: bool = False) -> bool:
     from tools.store.bring import bring
 
     LOCK.parent.mkdir(exist_ok=True)
-    with locked(LOCK, "runs `make repro`"), open_repository() as repo:
+    with locked(LOCK, "runs `make repro`"), open_repository(locks=False) as repo:
         with repo.lock:
             if message := restore_damaged():
                 typer.echo(message)

@@ -16,18 +16,27 @@ from stages.runtime.lock import Stages, read_lock, read_lock_file
 from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
 from tools.engine.programs import show_file
+from tools.engine.readable import require_readable
 from tools.engine.stages import find_timed, kind_of
 from tools.revisions.lock_changes import Reasons, explain
 
 
 def print_results() -> None:
     """Prints the table of results and compares dvc.lock with the committed one."""
+    require_readable()
     typer.echo(f"\n{results_table(Path('metrics'))}\n")
     committed = show_file(Path.cwd(), "HEAD", "dvc.lock")
     if committed is not None:
         now = read_lock_file()
         timed = find_timed(Path("dvc.yaml").read_text(encoding="utf-8"))
-        typer.echo(compare_locks(read_lock(committed), now, timed, read_processors()))
+        typer.echo(
+            compare_locks(
+                read_lock(committed.encode(), "dvc.lock of HEAD", "commit dvc.lock"),
+                now,
+                timed,
+                read_processors(),
+            )
+        )
 
 
 def read_processors() -> str:

@@ -5,15 +5,13 @@ import resource
 import signal
 import stat
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from stages.runtime.errors import InputError
 
-DEEPEST = 50  # levels of YAML
 ACCESS = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 REASON = 120  # characters of what a library says
 MB = 1_000_000
@@ -69,39 +67,6 @@ def require_at_most(largest: int, size: int, name: Path | str, remedy: str) -> N
         raise InputError(
             f"{name}: {size / MB:,.0f} MB; at most {largest / MB:,.0f} MB are read; {remedy}"
         )
-
-
-def require_small_yaml(events: Iterable[Any], most: int) -> None:
-    """Refuses YAML that would take the parser's stack, or become more than `most` values.
-
-    `events` are those of its parser, from ruamel.yaml or PyYAML, before it makes anything of them:
-    each * repeats all that its & names, so that a few lines can become billions of values.
-
-    Raises:
-        ValueError: it is deeper than `DEEPEST`, or has too many values.
-    """
-    values = 0
-    sizes: dict[str, int] = {}  # of what has an &, in values
-    waiting: list[tuple[str | None, int]] = []  # the collections around: their & and first value
-    for event in events:
-        kind = type(event).__name__
-        if kind == "AliasEvent":
-            if event.anchor not in sizes:
-                raise ValueError(f"*{event.anchor} names nothing that ends before it")
-            values += sizes[event.anchor]
-        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
-            anchor, before = waiting.pop()
-            sizes |= {anchor: values - before} if anchor else {}
-        elif kind in ("MappingStartEvent", "SequenceStartEvent"):
-            waiting.append((event.anchor, values))
-            values += 1
-        elif kind == "ScalarEvent":
-            values += 1
-            sizes |= {event.anchor: 1} if event.anchor else {}
-        if len(waiting) > DEEPEST:
-            raise ValueError(f"more than {DEEPEST} levels")
-        if values > most:
-            raise ValueError(f"more than {most:,} values")
 
 
 def reason_of(error: Exception) -> str:

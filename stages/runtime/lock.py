@@ -5,7 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from stages.runtime.inputs import MB, reading, require_file, require_small_yaml
+from stages.runtime.inputs import MB, reading, require_file
+from stages.runtime.yaml_input import reading_yaml, require_small_yaml
 
 Stages = dict[str, dict[str, Any]]  # as in dvc.lock
 
@@ -26,18 +27,20 @@ def read_lock_file(path: Path = LOCK) -> Stages:
         return {}
     require_file(path, LARGEST, REMEDY)
     with reading(path, KIND, REMEDY):
-        return read_lock(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+    return read_lock(content, str(path))
 
 
-@lru_cache(maxsize=2)
-def read_lock(text: str) -> Stages:
+def read_lock(content: str | bytes, name: str = str(LOCK), remedy: str = "") -> Stages:
     """The stages of a dvc.lock, in order; none if it is empty. Not to be written to.
+
+    `remedy` is what a person can do about one that is in a commit, and has the `name`.
 
     Raises:
         InputError: it is not a dvc.lock.
     """
-    with reading(LOCK, KIND, REMEDY):
-        stages: Stages = (parse(text) or {}).get("stages") or {}
+    with reading_yaml(name, content, KIND, remedy or REMEDY, can_edit=not remedy):
+        stages: Stages = (parse_once(content) or {}).get("stages") or {}
         for stage in stages.values():
             for entry in [*stage.get("deps", []), *stage.get("outs", [])]:
                 if not isinstance(entry["path"], str) or not isinstance(entry["md5"], str):
@@ -50,6 +53,12 @@ def find_hash(path: Path) -> str | None:
     name = Path(os.path.relpath(path)).as_posix()
     outputs = (out for stage in read_lock_file().values() for out in stage.get("outs", []))
     return next((out["md5"] for out in outputs if out["path"] == name), None)
+
+
+@lru_cache(maxsize=2)
+def parse_once(content: str | bytes) -> Any:
+    """As `parse`. Not to be written to."""
+    return parse(content)
 
 
 def parse(text: str | bytes) -> Any:

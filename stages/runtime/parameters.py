@@ -9,7 +9,8 @@ from packaging.requirements import Requirement
 from ruamel.yaml import YAML
 
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import MB, reading, require_file, require_small_yaml
+from stages.runtime.inputs import MB, reading, require_file
+from stages.runtime.yaml_input import reading_yaml, require_small_yaml
 
 PARAMETERS, PINS = Path("params.yaml"), Path("pyproject.toml")
 LARGEST = MB  # bytes of a file of parameters
@@ -63,7 +64,9 @@ def _find(name: str, path: Path) -> Any:
     kind, remedy = path.suffix[1:].upper(), "correct it, or take it from git"
     require_file(path, LARGEST, remedy)
     with reading(path, f"{kind} file", remedy):
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
+    with reading_yaml(path, content, f"{kind} file", remedy):
+        text = content.decode()
         value = tomllib.loads(text) if kind == "TOML" else parse(text)
     for key in name.split(".") if name else ():
         if not isinstance(value, dict) or key not in value:

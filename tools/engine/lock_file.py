@@ -10,9 +10,11 @@ import yaml
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from dvc.utils.serialize import dump_yaml, dumps_yaml, parse_yaml_for_update
 
+from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
 from stages.runtime.inputs import require_file
-from stages.runtime.lock import LARGEST, LOCK, parse
+from stages.runtime.lock import LARGEST, LOCK, parse, parse_once
+from stages.runtime.yaml_input import find_mistake, require_no_conflict
 from tools.engine.programs import show_file
 
 HEAD = "schema: '2.0'\nstages:\n"
@@ -20,7 +22,6 @@ HEAD = "schema: '2.0'\nstages:\n"
 FORMAT = re.compile(re.escape(HEAD) + r"((?:  \S.*:\n(?:    .*\n)+)*)")
 LAST_GOOD = Path(".dvc/tmp/dvc.lock")
 DAMAGED = Path("logs/dvc.lock")
-CONFLICT = "<<<<<<<"  # git has left both versions there: a person decides
 
 
 def write_entries(path: Path, entries: dict[str, Any], order: list[str]) -> None:
@@ -57,37 +58,51 @@ def restore_damaged() -> str | None:
 
     It needs DVC's lock on the repository, else it may see what DVC is writing. A stage that the
     last good file lacks comes from DVC's run cache or runs again.
+
+    Raises:
+        InputError: no kill did it: a merge has left its marks there, or a person a mistake.
     """
     if not LOCK.exists():
         return None
     require_file(LOCK, LARGEST, "remove it")
-    text = LOCK.read_text(encoding="utf-8", errors="replace")
-    if CONFLICT in text:
-        return None
-    if not is_damaged(text):
+    content = LOCK.read_bytes()
+    if not is_damaged(content):
         shutil.copyfile(LOCK, LAST_GOOD)
         return None
-    source, good = "that before the last call", ""
+    require_not_edited(content)
+    source, good = "that before the last call", b""
     if LAST_GOOD.exists():
-        good = LAST_GOOD.read_text(encoding="utf-8", errors="replace")
+        good = LAST_GOOD.read_bytes()
     if is_damaged(good):
-        source, good = "that of the last commit", show_file(Path.cwd(), "HEAD", str(LOCK)) or ""
+        source = "that of the last commit"
+        good = (show_file(Path.cwd(), "HEAD", str(LOCK)) or "").encode()
     DAMAGED.parent.mkdir(exist_ok=True)
     shutil.copyfile(LOCK, DAMAGED)
     if is_damaged(good):
         LOCK.unlink()
         return f"dvc.lock was damaged and is made again; the damaged one is {DAMAGED}"
     with atomic_write(LOCK) as path:
-        path.write_text(good, encoding="utf-8")
+        path.write_bytes(good)
     return f"dvc.lock was damaged: restored {source}; the damaged one is {DAMAGED}"
 
 
-def is_damaged(text: str) -> bool:
-    """Whether a text is not all of a dvc.lock: what is left of a cut one may be valid, too."""
-    if text.startswith(HEAD) and not text.endswith("\n"):  # DVC ends the last line
+def is_damaged(content: bytes) -> bool:
+    """Whether this is not all of a dvc.lock: what is left of a cut one may be valid, too."""
+    if content.startswith(HEAD.encode()) and not content.endswith(b"\n"):  # DVC ends the last line
         return True
     try:
-        COMPILED_LOCKFILE_SCHEMA(parse(text))
+        COMPILED_LOCKFILE_SCHEMA(parse_once(content))
     except (yaml.YAMLError, voluptuous.Invalid, ValueError):
         return True
     return False
+
+
+def require_not_edited(content: bytes) -> None:
+    """Raises InputError if a merge or a person has left a dvc.lock invalid: a kill only cuts it."""
+    try:
+        require_no_conflict(content, str(LOCK))
+        parse(content)
+    except (yaml.YAMLError, ValueError) as error:
+        found = find_mistake(content, error)
+        if found is not None and found.remedy:
+            raise InputError(f"{LOCK}: {found}; {found.remedy}") from None

@@ -17,9 +17,9 @@ from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
 from dvc.stage.serialize import to_pipeline_file
 
 from stages.runtime.errors import InputError
-from stages.runtime.parameters import PARAMETERS, read_parameters
+from stages.runtime.parameters import PARAMETERS
 from stages.runtime.unchanged import HASHED
-from tools.engine.names import require_names
+from tools.engine.readable import require_readable
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,15 @@ class Stage:
 
 
 @contextmanager
-def open_repository() -> Iterator[Repo]:
+def open_repository(locks: bool = True) -> Iterator[Repo]:
     """DVC's repository in the current folder; its errors are InputErrors.
 
     Only for the workspace: what it remembers of params.yaml would be taken for a revision's, too.
+    `locks` is as in `require_readable`.
     """
     logging.getLogger("dvc").setLevel(logging.WARNING)  # one line per stage is enough
     remember_parameters()
-    require_readable()
+    require_readable(locks)
     try:
         with Repo(_wait_for_lock=True) as repo, repo.scm_context(quiet=True):
             yield repo
@@ -73,12 +74,6 @@ def read_stages(repo: Repo) -> dict[str, Stage]:
         )
         for stage in plan_repro(graph, targets)
     }
-
-
-def require_readable() -> None:
-    """Refuses a params.yaml of which DVC would make endless values, or commands for a shell."""
-    if PARAMETERS.exists():
-        require_names(read_parameters())
 
 
 def command_of(of_dvc: Any) -> tuple[list[str], list[str], str, dict[str, str]]:

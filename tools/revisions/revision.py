@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
 from stages.runtime.inputs import reading
-from stages.runtime.lock import Stages, read_lock
-from stages.runtime.parameters import parse
+from stages.runtime.lock import Stages
 from stages.scoring.predictions import read_predictions, read_probabilities
-from tools.engine.names import require_names
+from tools.revisions.definitions import read_definitions
 from tools.revisions.significance import Answers
 from tools.store.objects import hash_bytes
 
@@ -50,20 +49,12 @@ def open_revision(name: str) -> Iterator[Revision]:
         InputError: there is no such revision, or it has no results of `dvc repro`.
     """
     commit = find_commit(name) if name else ""
-    files = DVCFileSystem(rev=commit or None)
     title = name or "the workspace"
     if commit and not commit.startswith(name):
         title = f"{name} ({commit[:7]})"
+    parameters, stages = read_definitions(title, commit)
+    files = DVCFileSystem(rev=commit or None)
     try:
-        missing = [path for path in ("params.yaml", "dvc.lock") if not files.isfile(path)]
-        if missing:
-            raise InputError(
-                f"{title} has no {missing[0]}; choose a revision where `dvc repro` has run"
-            )
-        with reading(f"{title}: params.yaml", "YAML file", "choose another revision"):
-            parameters = parse(files.read_text("params.yaml"))
-        require_names(parameters)
-        stages = read_lock(files.read_text("dvc.lock"))
         yield Revision(title, commit, files, parameters, stages)
     finally:
         files.close()
