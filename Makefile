@@ -13,7 +13,7 @@ $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro predict add-data review noise experiments push pull verify-files test test-quick campaign check \
+.PHONY: help setup install lock repro predict add-data review resolve noise experiments push pull verify-files test test-quick campaign check \
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
@@ -54,6 +54,9 @@ review: setup ## report what a change did to every run: BASE=main, HEAD=revision
 add-data: setup ## look at a folder of images and print its block for params.yaml: PATH=folder; WRITE=1 adds it
 	@test -n "$$FOLDER" || { echo 'PATH is missing: name a folder of images: make add-data PATH=my/images' >&2; exit 2; }
 	@$(BIN)/python -m tools.add_data $${NAME:+--name "$$NAME"} $${WRITE:+--write} -- "$$FOLDER"
+
+resolve: setup ## after a merge with conflicts: resolve dvc.lock, metrics and plots
+	@$(BIN)/python -m tools.resolve
 
 noise: setup ## train RUN with SEEDS=5 seeds and print the spread; BASE, HEAD: compare two recipes
 	@$(BIN)/python -m tools.noise $${SEEDS:+--seeds "$$SEEDS"} $${BASE:+--base "$$BASE"} \

@@ -11,7 +11,10 @@ from tools.store.remote import BYTES_PER_FILE, Wanted, complete
 
 
 def bring(
-    repo: Repo, paths: Iterable[Path] = (), only_absent: bool = False
+    repo: Repo,
+    paths: Iterable[Path] = (),
+    only_absent: bool = False,
+    from_remote: bool = True,
 ) -> tuple[int, list[Path]]:
     """Checks out the outputs at `paths`, or all that DVC keeps; returns their number.
 
@@ -26,7 +29,7 @@ def bring(
         outputs = [one for one in outputs if not Path(repo.root_dir, one.path).exists()]
     for one in outputs:
         require_no_links(repo, one)
-    contents = complete_outputs(repo, outputs)
+    contents = complete_outputs(repo, outputs, from_remote)
     whole = [one for one in outputs if contents[one] is not None]
     repo.drop_data_index()  # may hold lists of files that came from elsewhere
     if whole:
