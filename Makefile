@@ -1,4 +1,6 @@
 PYTHON ?= python3
+# As typed: .venv is to have its version.
+WANTED := $(if $(filter command,$(origin PYTHON)),$(PYTHON))
 BIN := .venv/bin
 ACTIONLINT := .github/actionlint
 
@@ -19,8 +21,10 @@ export $(DATA)
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## create .venv from requirements.lock, unless it is up to date
-	@cmp -s requirements.lock .venv/requirements.lock || $(MAKE) --no-print-directory install
+setup: ## create .venv from requirements.lock, unless it is up to date and starts here
+	@cmp -s requirements.lock .venv/requirements.lock || { $(MAKE) --no-print-directory install; exit; }; \
+	why=$$($(BIN)/python -IS tools/venv/usable.py $(WANTED) 2>&1) || \
+		{ echo ".venv is made again: $$why" >&2; $(MAKE) --no-print-directory install; }
 	@# `.venv/bin/dvc repro` then runs the stages in .venv, whether it is activated or not.
 	@for file in environment_first.py venv.pth; do cmp -s tools/venv/$$file .venv/$$file || { cp tools/venv/$$file \
 		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" && \

@@ -14,6 +14,7 @@ from dvc.utils.serialize import modify_yaml
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import read_parameters
 from tools.engine.programs import call
+from tools.engine.repository import find_project
 
 LOCK = "requirements.lock"
 
@@ -28,8 +29,9 @@ def clone(full: bool) -> Iterator[Path]:
         InputError: the committed requirements.lock does not match this .venv.
     """
     with TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary) / "clone"
-        call(Path.cwd(), "git", "clone", "--quiet", Path.cwd(), folder)
+        root, place = find_project()
+        call(Path.cwd(), "git", "clone", "--quiet", root, Path(temporary, "clone"))
+        folder = Path(temporary, "clone", place)
         if not filecmp.cmp(folder / LOCK, Path(sys.prefix) / LOCK, shallow=False):
             # `make setup` in the clone would recreate the .venv, which the workspace uses too
             raise InputError(

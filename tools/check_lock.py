@@ -14,6 +14,7 @@ from stages.runtime.errors import InputError
 from stages.runtime.lock import read_lock_file
 from tools.engine.programs import attempt
 from tools.engine.readable import require_readable
+from tools.engine.repository import require_git
 
 
 def main() -> None:
@@ -23,6 +24,7 @@ def main() -> None:
         InputError: a stage would run again, a file is not in git, or DVC cannot read the pipeline.
     """
     require_readable()
+    require_git()
     command = ["repro", "--dry", "--allow-missing", "--keep-going"]
     dry = attempt(Path.cwd(), "dvc", *command)
     if stale := stale_stages(dry.stdout, dry.stderr):

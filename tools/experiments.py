@@ -20,6 +20,7 @@ from tabulate import tabulate
 
 from stages.runtime.errors import InputError
 from tools.engine.readable import require_readable
+from tools.engine.repository import explain, is_shallow, require_commit
 from tools.revisions.definitions import read_definitions
 
 COLUMNS = {  # title: maximum width; with the gaps at most 120 characters
@@ -52,11 +53,12 @@ def main(
         InputError: there is no repository here, or DVC cannot read it.
     """
     require_readable()
+    require_commit()
     try:
         with Repo() as repo:
             (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]
     except DvcException as error:
-        raise InputError(str(error)) from None
+        raise InputError(explain(error)) from None
     typer.echo(experiments_table(commit, metric))
 
 
@@ -76,16 +78,25 @@ def experiments_table(commit: State, metric: str) -> str:
     name = commit["name"] or commit["rev"][:7]
     rows = [row for exp in commit["experiments"] or [] for row in compare(exp, commit, metric)]
     if not rows:
-        return f"There are no experiments on {name}; docs/experiments.md shows how to run some."
+        lost = (
+            "; DVC loses them in a shallow clone: `git fetch --unshallow`" if is_shallow() else ""
+        )
+        return (
+            f"There are no experiments on {name}; docs/experiments.md shows how to run some{lost}."
+        )
     changed = {row.run for row in rows}
     rows += [Row(key, name, "", value, "") for key, value in before.items() if key in changed]
     rows.sort(key=lambda row: (row.run, -row.value))
     cells = [[*row[:3], f"{row.value:.4f}" if row.run else "", row.change] for row in rows]
-    return tabulate(
+    table = tabulate(
         cells,
         [metric if title == "metric" else title for title in COLUMNS],
         disable_numparse=True,
         maxcolwidths=list(COLUMNS.values()),
+    )
+    failed = [row.experiment for row in rows if row.change == "failed"]
+    return "\n".join(
+        [table, *(f"`dvc queue logs {name}` says why {name} failed." for name in failed)]
     )
 
 

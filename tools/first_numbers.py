@@ -18,8 +18,9 @@ from tabulate import tabulate
 
 from stages.runtime.errors import InputError
 from stages.sources import sheet
-from tools.engine.programs import find_program
+from tools.engine.programs import starting
 from tools.engine.readable import require_readable
+from tools.engine.repository import require_all_commits
 
 SAMPLE = Path("data/sample/fashion_mnist")
 ROWS = 6000  # these reproduce the published numbers
@@ -41,6 +42,7 @@ SETTINGS = [
 def main(folder: Path) -> None:
     """Writes both data sets as CSV to `folder`, runs the pipeline on each and prints a table."""
     require_readable()
+    require_all_commits()
     images, labels = sheet.read_files(sheet.find(SAMPLE)["train"])
     images, labels = images[:ROWS], labels[:ROWS]
     sampled = np.random.default_rng(SEED).choice(ROWS, size=ROWS // 5, replace=False)
@@ -89,12 +91,15 @@ def experiment(
     """Runs the pipeline on `data` as an experiment that does not change the workspace."""
     changes = [f"data.fashion_mnist.path={data}", *SETTINGS, *settings]
     command = [
-        *(find_program("dvc"), "exp", "run", "--temp", "--force"),
+        *("exp", "run", "--temp", "--force"),
         *("--name", name, "--copy-paths", str(data)),
         *(part for change in changes for part in ("-S", change)),
         *(f"evaluate@{run}" for run in PUBLISHED),
     ]
-    return subprocess.run(command, check=False, capture_output=capture, encoding="utf-8")
+    with starting("dvc") as dvc:
+        return subprocess.run(
+            [dvc, *command], check=False, capture_output=capture, encoding="utf-8"
+        )
 
 
 def read_accuracies(name: str) -> dict[str, float]:

@@ -18,7 +18,8 @@ from tabulate import tabulate
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
 from tools.engine.programs import show_file
-from tools.revisions.experiment_queue import clone_of, queue, run_queue
+from tools.engine.repository import require_all_commits
+from tools.revisions.experiment_queue import clone_of, queue, require_in_git, run_queue
 from tools.revisions.revision import NOISE, find_commit, open_revision, recipe_of
 from tools.revisions.run_tables import describe_spread
 
@@ -37,6 +38,7 @@ def main(
     With BASE, the recipes of two revisions are compared, paired by seed. The results for HEAD are
     written to docs/noise/RUN.json, which `make review` quotes.
     """
+    require_all_commits()
     measured = [
         measure(revision, name, seeds, jobs) for revision in ([base] if base else []) + [head]
     ]
@@ -84,6 +86,7 @@ def measure(revision: str, name: str, seeds: int, jobs: int) -> dict[str, Any]:
         first = opened.parameters["seed"]
     numbers = list(range(first, first + seeds))
     with clone_of(revision) as folder:
+        require_in_git(folder, recipe["data"]["path"])
         tasks = queue(folder, name, numbers)
         run_queue(folder, tasks, jobs)
         commits = [find_commit(experiment, folder) for experiment in tasks.values()]

@@ -25,6 +25,7 @@ from tools.engine.lock_file import HEAD, write_entries
 from tools.engine.plan import open_repository
 from tools.engine.programs import attempt, call, show_file
 from tools.engine.readable import LOCKS
+from tools.engine.repository import require_git
 from tools.revisions.sides import (
     Locks,
     choose_sides,
@@ -50,6 +51,7 @@ def main() -> None:
     Raises:
         InputError: nothing has stopped with conflicts, or a person must resolve others first.
     """
+    require_git()
     theirs, go_on = find_other_side()
     if conflicts := diff("--name-only", "--diff-filter=U"):
         sides = {side: read_locks(side) for side in (OURS, theirs)}

@@ -15,7 +15,7 @@ import typer
 from stages.runtime.errors import InputError
 from stages.runtime.files import read_json
 from stages.runtime.parameters import read_parameter
-from tools.engine.programs import find_program, show_file
+from tools.engine.programs import show_file, starting
 from tools.pull import INCOMPLETE
 
 
@@ -32,7 +32,9 @@ def main() -> None:
     pulled = call(sys.executable, "-m", "tools.pull")
     if pulled not in (0, INCOMPLETE):
         raise InputError("the remote cannot be used: see the line of `pull` above")
-    if call(find_program("dvc"), "repro") != 0:
+    with starting("dvc") as dvc:
+        status = call(dvc, "repro")
+    if status != 0:
         raise InputError("a stage failed: see the last lines of `dvc repro` above")
     if wrong := [line for name in read_parameter("models") for line in other_accuracy(name)]:
         typer.echo(

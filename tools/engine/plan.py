@@ -20,6 +20,7 @@ from stages.runtime.errors import InputError
 from stages.runtime.parameters import PARAMETERS
 from stages.runtime.unchanged import HASHED
 from tools.engine.readable import require_readable
+from tools.engine.repository import explain
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def open_repository(locks: bool = True) -> Iterator[Repo]:
         with Repo(_wait_for_lock=True) as repo, repo.scm_context(quiet=True):
             yield repo
     except DvcException as error:
-        raise InputError(str(error)) from None
+        raise InputError(explain(error)) from None
 
 
 def read_stages(repo: Repo) -> dict[str, Stage]:

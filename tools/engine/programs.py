@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from stages.runtime.errors import InputError
@@ -24,14 +26,15 @@ def attempt(
     folder: Path, program: str, *arguments: str | Path, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program in a folder to its end, ignoring its exit status."""
-    return subprocess.run(
-        [find_program(program), *arguments],
-        cwd=folder,
-        input=stdin,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    with starting(program) as path:
+        return subprocess.run(
+            [path, *arguments],
+            cwd=folder,
+            input=stdin,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
 
 
 def show_file(folder: Path, revision: str, path: str) -> str | None:
@@ -40,7 +43,18 @@ def show_file(folder: Path, revision: str, path: str) -> str | None:
     return None if result.returncode else result.stdout
 
 
-def find_program(name: str) -> Path | str:
-    """The program of this name in this .venv, or else in PATH."""
+@contextmanager
+def starting(name: str) -> Iterator[Path | str]:
+    """Yields the program of this name in this .venv, or else in PATH, to be started in the block.
+
+    Raises:
+        InputError: it does not start.
+    """
     path = Path(sys.executable).with_name(name)
-    return path if path.exists() else name
+    try:
+        yield path if path.exists() else name
+    except OSError as error:
+        if path.exists():  # its first line names a Python that is gone
+            why = "was made in another folder, or by a Python that is gone; run `make setup`"
+            raise InputError(f"{path} does not start: its .venv {why}") from None
+        raise InputError(f"{name} does not start ({error.strerror}); install it") from None

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dvc.exceptions import OutputNotFoundError
 from dvc.repo import Repo
+from dvc.scm import SCMError
 from tqdm import tqdm
 
 from stages.runtime.errors import InputError
-from tools.engine.programs import call, find_program
+from tools.engine.programs import attempt, call, starting
+from tools.engine.repository import find_project
 from tools.revisions.revision import find_commit
 
 POLL = 1.0  # seconds between two looks at the queue
@@ -25,13 +28,48 @@ def clone_of(revision: str) -> Iterator[Path]:
     if not revision:
         yield Path.cwd()
         return
+    root, place = find_project()
     with Repo() as repo, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary) / "clone"
         clone = ["git", "clone", "--quiet", "--shared", "--no-checkout"]
-        call(Path.cwd(), *clone, repo.root_dir, folder)
+        call(Path.cwd(), *clone, root, folder)
         call(folder, "git", "checkout", "--quiet", "--detach", find_commit(revision))
-        call(folder, "dvc", "cache", "dir", "--local", repo.cache.local.path)
-        yield folder
+        call(folder / place, "dvc", "cache", "dir", "--local", repo.cache.local.path)
+        yield folder / place
+
+
+def require_in_git(folder: Path, data: str) -> None:
+    """Refuses what an experiment would lack: DVC copies what git or DVC has, and the edits of it.
+
+    `data` is the path of a data set in the project in `folder`.
+
+    Raises:
+        InputError: there is code or data that only the workspace has.
+    """
+    paths = ["stages"]
+    known = True
+    if not Path(data).is_absolute():
+        paths.append(f"{data}.dvc")
+        if not is_output(folder, data):
+            paths.append(data)
+            known = bool(attempt(folder, "git", "ls-files", "--", data).stdout)
+    others = ["git", "ls-files", "--others", "--exclude-standard", "--"]
+    new = attempt(folder, *others, *paths).stdout
+    if new or not known:
+        raise InputError(
+            f"{new.splitlines()[0] if new else data}: an experiment would lack it, since it is "
+            f"neither in git nor in DVC; `git add` it, or for data `dvc add {data}` and `git add "
+            f"{data}.dvc`, or set an absolute path in params.yaml"
+        )
+
+
+def is_output(folder: Path, path: str) -> bool:
+    """Whether DVC keeps a path, by `dvc add` or as an output of a stage."""
+    with Repo(str(folder)) as repo:
+        try:
+            return bool(repo.find_outs_by_path(str(folder / path)))
+        except OutputNotFoundError:
+            return False
 
 
 def queue(folder: Path, name: str, seeds: list[int]) -> dict[str, str]:
@@ -70,8 +108,9 @@ def run_queue(folder: Path, tasks: dict[str, str], jobs: int) -> None:
         InputError: an experiment failed; the message ends with the last lines of its log.
     """
     # Not captured: the workers inherit its output, so reading that would wait for them.
-    start = [find_program("dvc"), "queue", "start", "--jobs", str(jobs)]
-    subprocess.run(start, cwd=folder, stdout=subprocess.DEVNULL, check=True)
+    start = ["queue", "start", "--jobs", str(jobs)]
+    with starting("dvc") as dvc:
+        subprocess.run([dvc, *start], cwd=folder, stdout=subprocess.DEVNULL, check=True)
     try:
         with tqdm(total=len(tasks), desc="experiments", unit="seed") as bar:
             while bar.n < len(tasks):
@@ -93,6 +132,11 @@ def run_queue(folder: Path, tasks: dict[str, str], jobs: int) -> None:
 
 def read_tasks(folder: Path) -> list[dict[str, Any]]:
     """DVC's queue: `rev`, `name` and `status` of each task."""
-    with Repo(str(folder)) as repo:
-        tasks: list[dict[str, Any]] = repo.experiments.celery_queue.status()
+    try:
+        with Repo(str(folder)) as repo:
+            tasks: list[dict[str, Any]] = repo.experiments.celery_queue.status()
+    except SCMError as error:  # e.g. a copied folder whose .git was left out
+        raise InputError(
+            f"DVC's queue is of another repository ({error}); remove .dvc/tmp/exps"
+        ) from None
     return tasks

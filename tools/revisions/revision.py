@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import RevError, SCMError, resolve_rev
+from fsspec.implementations.dirfs import DirFileSystem
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
 from stages.runtime.inputs import reading
 from stages.runtime.lock import Stages
 from stages.scoring.predictions import read_predictions, read_probabilities
+from tools.engine.repository import explain, find_project, is_shallow, require_commit
 from tools.revisions.definitions import read_definitions
 from tools.revisions.significance import Answers
 from tools.store.objects import hash_bytes
@@ -31,7 +33,7 @@ class Revision:
 
     name: str
     commit: str
-    files: DVCFileSystem
+    files: Any  # a file system of fsspec
     parameters: dict[str, Any]
     stages: Stages
 
@@ -53,11 +55,11 @@ def open_revision(name: str) -> Iterator[Revision]:
     if commit and not commit.startswith(name):
         title = f"{name} ({commit[:7]})"
     parameters, stages = read_definitions(title, commit)
-    files = DVCFileSystem(rev=commit or None)
-    try:
-        yield Revision(title, commit, files, parameters, stages)
-    finally:
-        files.close()
+    place = find_project()[1] if commit else Path()
+    is_part = place != Path()  # of a bigger repository
+    with closing(DVCFileSystem(rev=commit or None, subrepos=is_part)) as files:
+        own = DirFileSystem(str(place), files) if is_part else files
+        yield Revision(title, commit, own, parameters, stages)
 
 
 def find_commit(name: str, folder: Path | None = None) -> str:
@@ -68,17 +70,23 @@ def find_commit(name: str, folder: Path | None = None) -> str:
     Raises:
         InputError: there is no such revision.
     """
+    require_commit()
     try:
         with Repo(str(folder) if folder else None) as repo:
             return resolve_rev(repo.scm, name)
     except (RevError, SCMError):
+        if is_shallow():
+            raise InputError(
+                f"{name}: no such revision in this clone, which is shallow; run `git fetch "
+                "--unshallow`, or for a branch `git fetch origin BRANCH:BRANCH`"
+            ) from None
         raise InputError(
             f"{name}: no such revision in this repository; choose a branch, tag, commit or "
             "experiment (see `git branch -a` and `dvc exp list --all`; a branch that is only "
             f"on the server is origin/{name})"
         ) from None
     except DvcException as error:
-        raise InputError(str(error)) from None
+        raise InputError(explain(error)) from None
 
 
 def classes_of(revision: Revision, run: str) -> list[str]:
