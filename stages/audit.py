@@ -41,7 +41,7 @@ def main(raw: Path, report: Path, picture: Path, gate: Path) -> None:
     Raises:
         InputError: more than `audit.max_overlap` test images are also training images.
     """
-    classes = read_json(raw / "about.json")["classes"]
+    classes = read_json(raw / "about.json", classes=list)["classes"]
     threadpool_limits(read_parameter("threads"))
     splits = {split: read_split(raw / split) for split in SPLITS}
     training = join(splits["train"], splits["validation"])

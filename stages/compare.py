@@ -10,7 +10,10 @@ from stages.figures.comparison.accuracy import draw_accuracies
 from stages.figures.comparison.page import write_page
 from stages.figures.comparison.tradeoff import draw_tradeoff
 from stages.runtime.errors import InputError
-from stages.runtime.files import atomic_write, read_json
+from stages.runtime.files import NUMBER, atomic_write, read_json
+
+SCORES = ("accuracy", "accuracy_low", "accuracy_high")
+TIMES = ("latency_median_ms", "file_bytes")
 
 
 def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
@@ -21,9 +24,14 @@ def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
     datasets: Datasets = {}
     processors: set[str] = set()
     for path in sorted(metrics.glob("*.json")):
-        profile = read(metrics / "profile" / path.name)
+        profile = read(
+            metrics / "profile" / path.name,
+            **(dict.fromkeys(("dataset", "processor"), str) | dict.fromkeys(TIMES, NUMBER)),
+        )
         processors.add(profile.pop("processor"))
-        datasets.setdefault(profile.pop("dataset"), {})[path.stem] = read(path) | profile
+        datasets.setdefault(profile.pop("dataset"), {})[path.stem] = (
+            read(path, **dict.fromkeys(SCORES, NUMBER)) | profile
+        )
     if not datasets:
         raise InputError(f"{metrics}: no run has metrics; run `dvc repro`")
     draw_accuracies(datasets, accuracy)
@@ -33,13 +41,13 @@ def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
     print(f"{page}: {sum(map(len, datasets.values()))} runs")
 
 
-def read(path: Path) -> Any:
-    """The values of a JSON file."""
+def read(path: Path, **kinds: Any) -> Any:
+    """The values of a JSON file, among them some of these kinds."""
     if not path.exists():
         raise InputError(
             f"{path}: missing; run `dvc repro`, or `git rm` the files of a removed run in metrics/"
         )
-    return read_json(path)
+    return read_json(path, **kinds)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ Normalization = dict[str, list[float]]  # `mean` and `deviation`
 def main(raw: Path, out: Path) -> None:
     """Writes the splits of `raw` to `out`, and the mean and deviation to `out`/about.json."""
     method = read_parameter("normalize.method")
-    metadata = read_json(raw / "about.json")
+    metadata = read_json(raw / "about.json", classes=list)
     metadata["normalization"] = normalization = learn(read_split(raw / "train")[0], method)
     to_numbers = functools.partial(normalize, normalization=normalization)
     with atomic_write(out) as partial:

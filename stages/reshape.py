@@ -15,7 +15,7 @@ from stages.runtime.files import atomic_write, read_json, write_json
 
 def main(normalized: Path, layout: str, out: Path) -> None:
     """Writes the splits of `normalized` in `layout` to `out`, with `out`/about.json."""
-    metadata = read_json(normalized / "about.json")
+    metadata = read_json(normalized / "about.json", classes=list)
     metadata["layout"] = layout
     lay_out = functools.partial(reshape, layout=layout)
     with atomic_write(out) as partial:

@@ -36,7 +36,7 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
         predicting = import_module(f"stages.frameworks.{settings['framework']}.predict")
         converting = import_module(f"stages.frameworks.{settings['framework']}.convert")
         build = import_module(f"stages.models.{settings['model']}").build
-    metadata = read_json(arrays / "about.json")
+    metadata = read_json(arrays / "about.json", classes=list)
     params = number_classes(settings["params"], metadata["classes"])
     if hasattr(fitting, "check_values"):  # those that `check` cannot know
         try:

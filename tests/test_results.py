@@ -1,16 +1,20 @@
-"""What `make repro` says about hashes at its end, and what `make setup` does."""
+"""What `make repro` says about hashes at its end."""
 
 import copy
-import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 from conftest import BIN, ROOT, read_lock, run
 
+from stages import compare as draw
 from stages.profile import name_processor
+from stages.runtime.errors import InputError
 from tools.engine.stages import find_timed
 from tools.results import compare_locks as compare
+from tools.results import results_table
 
 LOCK: dict[str, dict[str, Any]] = {
     "train": {
@@ -90,20 +94,6 @@ def test_make_repro_says_so(project: Path) -> None:
     assert "| `fashion_mnist-svc`" in output
 
 
-def test_set_up_is_done_again_only_for_another_lock(tmp_path: Path) -> None:
-    shutil.copyfile(ROOT / "Makefile", tmp_path / "Makefile")
-    (tmp_path / "requirements.lock").write_text("a==1\n")
-    for folder in ("tools/venv", ".venv"):
-        shutil.copytree(ROOT / "tools" / "venv", tmp_path / folder)
-    (tmp_path / ".venv" / "requirements.lock").write_text("a==1\n")
-    os.utime(tmp_path / "requirements.lock")  # newer, as after a checkout
-    assert run("make", "setup", "PYTHON=false", cwd=tmp_path).stdout == ""
-    (tmp_path / "requirements.lock").write_text("a==2\n")
-    run("make", "setup", "PYTHON=false", cwd=tmp_path, status=2)
-    result = run("make", "setup", "PYTHON=/nowhere/python3", cwd=tmp_path, status=2)
-    assert "/nowhere/python3" in result.stderr
-
-
 def test_the_stages_run_in_the_environment_of_dvc() -> None:
     lines = (ROOT / "tools" / "venv" / "venv.pth").read_text().splitlines()
     environment = "env", "PATH=/usr/bin:/bin"
@@ -111,3 +101,31 @@ def test_the_stages_run_in_the_environment_of_dvc() -> None:
     path = run(*environment, BIN / "python", "-c", show, cwd=ROOT).stdout.strip()
     assert path == f"{BIN}:/usr/bin:/bin"
     assert all(line.startswith(("import ", "# ")) for line in lines)  # others would be folders
+
+
+WRONG = {
+    "a list": ("[]", "not a JSON object; "),
+    "a key is missing": ('{"accuracy": 0.5}', "accuracy_low is missing, and not of type "),
+    "text for a number": ('{"accuracy": "x"}', "accuracy is 'x', and not of type "),
+    "null": ('{"accuracy": null}', "accuracy is None, and not of type "),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_metrics_of_a_wrong_structure_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    project = tmp_path
+    shutil.copytree(ROOT / "metrics", project / "metrics")
+    shutil.copyfile(ROOT / "params.yaml", project / "params.yaml")
+    content, said = WRONG[name]
+    path = "metrics/fashion_mnist-svc.json"
+    (project / path).write_text(content)
+    monkeypatch.chdir(project)
+    with pytest.raises(InputError, match=f"^{re.escape(f'{path}: {said}')}.*`make repro`"):
+        results_table(Path("metrics"))
+    with pytest.raises(InputError, match=f"^{re.escape(f'{path}: {said}')}.*`make repro`"):
+        draw.main(Path("metrics"), Path("a.png"), Path("t.png"), Path("p.md"))
+    (project / "metrics/profile/fashion_mnist-svc.json").write_text("{}")
+    with pytest.raises(InputError, match=r"profile/fashion_mnist-svc.json: dataset is missing, "):
+        draw.main(Path("metrics"), Path("a.png"), Path("t.png"), Path("p.md"))

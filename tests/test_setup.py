@@ -58,6 +58,16 @@ def test_one_that_starts_is_left_alone(made: Path, project: Path) -> None:
     assert setup(linked) == ""
 
 
+def test_one_of_another_lock_is_made_again(project: Path) -> None:
+    os.utime(project / "requirements.lock")  # newer, as after a checkout
+    assert setup(project) == ""
+    (project / "requirements.lock").write_text("# other packages\n")
+    assert "install" in run("make", "setup", "MAKE=echo", cwd=project).stdout
+    said = run("make", "setup", "PYTHON=/nowhere/python3", cwd=project, status=2).stderr
+    assert "/nowhere/python3" in said
+    assert (project / ".venv" / "bin" / "dvc").exists()  # nothing has begun
+
+
 def test_one_that_was_moved_is_made_again(project: Path) -> None:
     moved = project.rename(project.parent / "moved")
     said = run("make", "setup", PYTHON, cwd=moved)

@@ -16,7 +16,8 @@ from scipy.stats import ttest_rel
 from tabulate import tabulate
 
 from stages.runtime.errors import InputError
-from stages.runtime.files import atomic_write, write_json
+from stages.runtime.files import NUMBER, atomic_write, require_values, write_json
+from stages.runtime.inputs import reading
 from tools.engine.programs import show_file
 from tools.engine.repository import require_all_commits
 from tools.revisions.experiment_queue import clone_of, queue, require_in_git, run_queue
@@ -103,8 +104,11 @@ def read_accuracy(folder: Path, commit: str, name: str) -> float:
     text = show_file(folder, commit, f"metrics/{name}.json")
     if text is None:
         raise InputError(f"{commit[:7]} has no metrics/{name}.json; run `make noise` again")
-    accuracy: float = json.loads(text)["accuracy"]
-    return accuracy
+    name, remedy = f"{commit[:7]}: metrics/{name}.json", "run `make noise` again"
+    with reading(name, "JSON file", remedy):
+        scores = json.loads(text)
+    require_values(name, scores, {"accuracy": NUMBER}, remedy)
+    return float(scores["accuracy"])
 
 
 if __name__ == "__main__":

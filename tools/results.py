@@ -11,7 +11,8 @@ from stages.runtime.command import run
 import typer
 from tabulate import tabulate
 
-from stages.runtime.files import read_json
+from stages.runtime.files import NUMBER, read_json
+from stages.runtime.inputs import reading
 from stages.runtime.lock import Stages, read_lock, read_lock_file
 from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
@@ -19,6 +20,8 @@ from tools.engine.programs import show_file
 from tools.engine.readable import require_readable
 from tools.engine.stages import find_timed, kind_of
 from tools.revisions.lock_changes import Reasons, explain
+
+SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "test_images")
 
 
 def print_results() -> None:
@@ -41,12 +44,15 @@ def print_results() -> None:
 
 def read_processors() -> str:
     """The processors that the committed profiles name; profiling follows training."""
-    texts = (
-        show_file(Path.cwd(), "HEAD", f"metrics/profile/{name}.json")
-        for name in read_parameter("models")
-    )
-    profiles = [json.loads(text) for text in texts if text is not None]
-    return " and ".join(sorted({one["processor"] for one in profiles if "processor" in one}))
+    found = set()
+    for name in read_parameter("models"):
+        path = f"metrics/profile/{name}.json"
+        text = show_file(Path.cwd(), "HEAD", path)
+        with reading(f"HEAD: {path}", "JSON file", "commit that of `make repro`"):
+            profile = json.loads(text or "{}")
+        if isinstance(profile, dict) and "processor" in profile:  # not in old ones
+            found.add(str(profile["processor"]))
+    return " and ".join(sorted(found))
 
 
 def results_table(metrics: Path) -> str:
@@ -54,7 +60,7 @@ def results_table(metrics: Path) -> str:
     others = {name: metric for name, metric in METRICS.items() if name != "accuracy"}
     rows = []
     for name in read_parameter("models"):
-        scores = read_json(metrics / f"{name}.json")
+        scores = read_json(metrics / f"{name}.json", **dict.fromkeys(SHOWN, NUMBER))
         interval = f"{scores['accuracy_low']:.3f} to {scores['accuracy_high']:.3f}"
         values = [f"{scores[key]:.3f}" if key in scores else "" for key in others]
         images = f"{scores['test_images']:,}"

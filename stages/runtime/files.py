@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from stages.runtime.errors import InputError
 from stages.runtime.inputs import LARGEST_SPLIT, reading, require_file
 
 LARGEST = LARGEST_SPLIT  # bytes of a file that is read as a whole, such as probabilities
+NUMBER = int | float
 REMEDY = "run `make repro` to recreate it"
 
 
@@ -93,15 +95,31 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file that a stage wrote.
+def read_json(path: Path, **kinds: Any) -> Any:
+    """The content of a JSON file that a stage wrote, with values of these kinds, by their names.
 
     Raises:
         InputError: it is missing or not one.
     """
     text = read_text(path)
     with reading(path, "JSON file", REMEDY):
-        return json.loads(text)
+        content = json.loads(text)
+    require_values(path, content, kinds, REMEDY)
+    return content
+
+
+def require_values(name: object, content: Any, kinds: dict[str, Any], remedy: str) -> None:
+    """Raises an InputError if the content of a JSON file lacks a value, or has one of another kind.
+
+    `kinds` are types, by the names of the values.
+    """
+    if kinds and not isinstance(content, dict):
+        raise InputError(f"{name}: not a JSON object; {remedy}")
+    for key, kind in kinds.items():
+        if not isinstance(content.get(key), kind):
+            found = f"{content[key]!r:.40}" if key in content else "missing"
+            wanted = getattr(kind, "__name__", str(kind))
+            raise InputError(f"{name}: {key} is {found}, and not of type {wanted}; {remedy}")
 
 
 def read_text(path: Path) -> str:

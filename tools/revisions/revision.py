@@ -16,6 +16,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
+from stages.runtime.files import NUMBER, require_values
 from stages.runtime.inputs import reading
 from stages.runtime.lock import Stages
 from stages.scoring.predictions import read_predictions, read_probabilities
@@ -106,12 +107,14 @@ def recipe_of(revision: Revision, run: str) -> dict[str, Any]:
 def read_noise(revision: Revision, run: str) -> dict[str, Any] | None:
     """`recipe`, `seeds` and `accuracy` of a run from `make noise`; None if not measured."""
     path = NOISE.format(run=run)
-    return read_json(revision, path) if revision.files.isfile(path) else None
+    if not revision.files.isfile(path):
+        return None
+    return read_json(revision, path, recipe=dict, accuracy=list)
 
 
 def read_scores(revision: Revision, run: str) -> dict[str, float]:
     """The metrics of a run."""
-    scores: dict[str, float] = read_json(revision, f"metrics/{run}.json")
+    scores: dict[str, float] = read_json(revision, f"metrics/{run}.json", accuracy=NUMBER)
     return scores
 
 
@@ -121,7 +124,7 @@ def read_audit(revision: Revision, dataset: str) -> dict[str, Any]:
     until_november_2026 = f"metrics/audit/{dataset}.json"
     if revision.files.isfile(until_november_2026):
         path = until_november_2026
-    return read_json(revision, path)
+    return read_json(revision, path, test=dict)
 
 
 def read_answers(revision: Revision, run: str) -> tuple[NDArray[np.int64], Answers]:
@@ -164,17 +167,17 @@ def read_run_probabilities(revision: Revision, run: str, images: int) -> NDArray
         ) from None
 
 
-def read_json(revision: Revision, path: str) -> dict[str, Any]:
-    """The values of a JSON file that is in git.
+def read_json(revision: Revision, path: str, **kinds: Any) -> dict[str, Any]:
+    """The values of a JSON file that is in git, among them some of these kinds.
 
     Raises:
         InputError: it is missing, or not one.
     """
-    with reading(f"{revision.name}: {path}", "JSON file", "run `dvc repro` there and commit"):
-        content = json.loads(read_text(revision, path))
-        if not isinstance(content, dict):
-            raise ValueError(f"{content!r:.40}")
-        return content
+    name, remedy = f"{revision.name}: {path}", "run `dvc repro` there and commit"
+    with reading(name, "JSON file", remedy):
+        content: dict[str, Any] = json.loads(read_text(revision, path))
+    require_values(name, content, kinds, remedy)
+    return content
 
 
 def read_text(revision: Revision, path: str) -> str:

@@ -19,7 +19,7 @@ def find_fault(bin_folder: str, wanted: str) -> str:
         own = "import sys; print(*sys.version_info[:2], sep='.')"
         found = os.popen(f'{wanted} -ISc "{own}" 2>&1').read().strip()
         if found != version:
-            return f"it is of Python {version}, and {wanted} is {found[:20]}"
+            return f"it is of Python {version}, and {wanted} is {found[:40] or 'missing'}"
     try:
         starter = read_starter(os.path.join(bin_folder, "dvc"))
         if os.path.samefile(os.path.dirname(starter), bin_folder) and os.path.exists(starter):
