@@ -98,6 +98,8 @@ def test_two_branches_that_changed_other_runs(
 ) -> None:
     run("git", "checkout", "-q", start, cwd=project)
     stop(project, *command)
+    if command[0] == "merge":
+        run("git", "add", "-A", cwd=project)  # too early: git takes the marks for resolved
     said = run("python", "-m", "tools.repro", cwd=project, status=2).stderr
     assert "column 1: a merge conflict (<<<<<<<); run `make resolve`" in said
     resolved = resolve(project)

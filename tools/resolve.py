@@ -6,10 +6,7 @@ People resolve params.yaml, dvc.yaml and code. dvc.lock, metrics and plots follo
 each is as on the side that has run the stage on what the merged files say.
 """
 
-import os
-from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from stages.runtime.command import run
 
@@ -24,19 +21,23 @@ from stages.runtime.yaml_input import MARK
 from tools.engine.lock_file import HEAD, write_entries
 from tools.engine.plan import open_repository
 from tools.engine.programs import attempt, call, show_file
-from tools.engine.readable import LOCKS
+from tools.engine.readable import LOCKS, require_readable
 from tools.engine.repository import require_git
 from tools.revisions.sides import (
+    OURS,
     Locks,
     choose_sides,
+    diff,
     entry_of,
+    find_above,
     list_written,
     lock_of,
     read_locks,
+    take_files,
 )
 from tools.store.bring import bring
 
-HERE, OURS = Path(), "HEAD"
+HERE = Path()
 STOPPED = {  # by conflicts: the other side, and the command that goes on
     "MERGE_HEAD": ("MERGE_HEAD", "git commit"),
     "REBASE_HEAD": ("REBASE_HEAD", "git rebase --continue"),
@@ -53,7 +54,9 @@ def main() -> None:
     """
     require_git()
     theirs, go_on = find_other_side()
-    if conflicts := diff("--name-only", "--diff-filter=U"):
+    conflicts = diff("--name-only", "--diff-filter=U")
+    conflicts += [str(path) for path in LOCKS if MARK.search(read(path))]  # after `git add -A`
+    if conflicts:
         sides = {side: read_locks(side) for side in (OURS, theirs)}
         written = set().union(*map(list_written, sides.values()))
         require_resolved([name for name in conflicts if not find_above(name, written)])
@@ -81,17 +84,6 @@ def find_other_side() -> tuple[str, str]:
     )
 
 
-def diff(*options: str) -> list[str]:
-    """What `git diff` says, by name or also status; names are relative to this folder."""
-    return call(HERE, "git", "diff", "--relative", "--no-renames", "-z", *options).split("\0")[:-1]
-
-
-def find_above(name: str, paths: Collection[str]) -> str | None:
-    """The one of `paths` that a file is, or is in."""
-    folders = (name, *map(str, Path(name).parents))
-    return next((path for path in folders if path in paths), None)
-
-
 def require_resolved(names: list[str]) -> None:
     """Refuses files in conflict that people write, with the place of the first mark.
 
@@ -99,7 +91,7 @@ def require_resolved(names: list[str]) -> None:
         InputError: there is one.
     """
     for name in names:
-        text = Path(name).read_text(errors="replace") if Path(name).is_file() else ""
+        text = read(Path(name))
         what, remedy = "in conflict", "make it what you want"
         if mark := MARK.search(text):
             line = text.count("\n", 0, mark.start()) + 1
@@ -108,11 +100,17 @@ def require_resolved(names: list[str]) -> None:
         raise InputError(f"{name}: {what}; {remedy}, then `git add` it and run `make resolve`")
 
 
+def read(path: Path) -> str:
+    """The text of a file, empty if it is missing."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+
+
 def resolve(theirs: str, sides: dict[str, Locks], conflicts: list[str]) -> list[Path]:
     """Gives what each stage has written the content that it has on the side chosen for the stage.
 
     Returns the outputs that DVC's cache lacks.
     """
+    require_readable(locks=False)
     locks = [path for path in LOCKS if sides[OURS][path] != sides[theirs][path]]
     for path in locks:  # so that DVC can read the pipeline
         with atomic_write(path) as partial:
@@ -138,38 +136,6 @@ def resolve(theirs: str, sides: dict[str, Locks], conflicts: list[str]) -> list[
             except (DvcException, InputError) as error:  # e.g. a file that only the workspace has
                 typer.echo(f"Models and arrays stay as they are: {show(error)}")
                 return []
-
-
-def take_files(theirs: str, chosen: dict[Any, str], conflicts: list[str]) -> None:
-    """Gives the files in git that stages write the content of the side chosen for each stage.
-
-    What is in conflict and that no stage writes any more, e.g. of a run that is gone, is removed.
-    """
-    sides = {
-        str(path_of(out)): side
-        for stage, side in chosen.items()
-        for out in stage.outs
-        if not out.use_cache
-    }
-    fields = iter(diff("--name-status", OURS, theirs))
-    files: dict[str, list[str]] = {OURS: [], theirs: [], "": []}
-    for status, name in zip(fields, fields, strict=True):
-        path = find_above(name, sides.keys())
-        side = "" if path is None else sides[path]
-        if path is None and (name not in conflicts or Path(name) in LOCKS):
-            continue
-        lacks = {"A": OURS, "D": theirs}.get(status)  # the side without the file
-        files["" if side == lacks else side].append(name)
-    for side in (OURS, theirs):
-        if files[side]:
-            call(HERE, "git", "checkout", side, "--", *files[side])
-    if files[""]:
-        call(HERE, "git", "rm", "--quiet", "--force", "--ignore-unmatch", "--", *files[""])
-
-
-def path_of(out: Any) -> Path:
-    """Where one of DVC's outputs is, from the root of the repository."""
-    return Path(os.path.relpath(out.fs_path, out.repo.root_dir))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""Which side of a merge has run a stage on what the merged files say."""
+"""Which side of a merge has run a stage on what the merged files say, and what it wrote."""
 
+import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ from dvc.utils.serialize import parse_yaml
 
 from stages.runtime.lock import read_lock
 from tools.engine.lock_file import HEAD
-from tools.engine.programs import show_file
+from tools.engine.programs import call, show_file
 from tools.engine.readable import LOCKS
 from tools.revisions.lock_changes import overlap
+
+HERE, OURS = Path(), "HEAD"
 
 Locks = dict[Path, dict[str, Any]]  # the stages in each lock file of a revision, by its path
 
@@ -25,7 +29,7 @@ def read_locks(revision: str) -> Locks:
     """
     locks: Locks = {}
     for path in LOCKS:
-        text = show_file(Path(), revision, str(path)) or HEAD
+        text = show_file(HERE, revision, str(path)) or HEAD
         read_lock(text, f"{revision}: {path}", "correct it in that commit")
         locks[path] = parse_yaml(text, path).get("stages") or {}
     return locks
@@ -84,3 +88,46 @@ def fits(
         if before is None or own is None or before["outs"] != own["outs"]:
             return False
     return True
+
+
+def take_files(theirs: str, chosen: dict[Any, str], conflicts: list[str]) -> None:
+    """Gives the files in git that stages write the content of the side chosen for each stage.
+
+    What is in conflict and that no stage writes any more, e.g. of a run that is gone, is removed.
+    """
+    sides = {
+        str(path_of(out)): side
+        for stage, side in chosen.items()
+        for out in stage.outs
+        if not out.use_cache
+    }
+    fields = iter(diff("--name-status", OURS, theirs))
+    files: dict[str, list[str]] = {OURS: [], theirs: [], "": []}
+    for status, name in zip(fields, fields, strict=True):
+        path = find_above(name, sides.keys())
+        side = "" if path is None else sides[path]
+        if path is None and (name not in conflicts or Path(name) in LOCKS):
+            continue
+        lacks = {"A": OURS, "D": theirs}.get(status)  # the side without the file
+        files["" if side == lacks else side].append(name)
+    for side in (OURS, theirs):
+        if files[side]:
+            call(HERE, "git", "checkout", side, "--", *files[side])
+    if files[""]:
+        call(HERE, "git", "rm", "--quiet", "--force", "--ignore-unmatch", "--", *files[""])
+
+
+def path_of(out: Any) -> Path:
+    """Where one of DVC's outputs is, from the root of the repository."""
+    return Path(os.path.relpath(out.fs_path, out.repo.root_dir))
+
+
+def diff(*options: str) -> list[str]:
+    """What `git diff` says, by name or also status; names are relative to this folder."""
+    return call(HERE, "git", "diff", "--relative", "--no-renames", "-z", *options).split("\0")[:-1]
+
+
+def find_above(name: str, paths: Collection[str]) -> str | None:
+    """The one of `paths` that a file is, or is in."""
+    folders = (name, *map(str, Path(name).parents))
+    return next((path for path in folders if path in paths), None)
