@@ -1,5 +1,6 @@
 """Finds what makes accuracy misleading: test images among the training images, other flaws."""
 
+import csv
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +36,10 @@ class Nearest:
     same: NDArray[np.bool_]
 
 
-def main(raw: Path, report: Path, picture: Path, gate: Path) -> None:
-    """Writes `report` (JSON), `picture` (PNG), and `gate` if the data may be used.
+def main(raw: Path, report: Path, found: Path, picture: Path, gate: Path) -> None:
+    """Writes `report` (JSON), `found` (CSV), `picture` (PNG), and `gate` if the data may be used.
+
+    `found` has the test images that are also training images, or near duplicates of one.
 
     Raises:
         InputError: more than `audit.max_overlap` test images are also training images.
@@ -46,13 +49,14 @@ def main(raw: Path, report: Path, picture: Path, gate: Path) -> None:
     splits = {split: read_split(raw / split) for split in SPLITS}
     training = join(splits["train"], splits["validation"])
     nearest = find_nearest(splits["test"][0], training[0])
-    counts = describe(splits, classes) | count_overlap(
-        splits, nearest, read_parameter("audit.near")
-    )
+    near = read_parameter("audit.near")
+    counts = describe(splits, classes) | count_overlap(splits, nearest, near)
 
     draw_nearest(nearest, splits["test"], training, classes, raw.name, picture)
     with atomic_write(report) as path:
         write_json(path, counts)
+    with atomic_write(found) as path:
+        write_duplicates(path, nearest, near, len(splits["train"][0]))
     print(
         f"{raw.name}: {counts['test_in_training']} of {len(nearest.same)} test images are also "
         f"training images, {counts['test_near_training']} are near duplicates"
@@ -83,6 +87,21 @@ def count_overlap(splits: dict[str, Split], nearest: Nearest, near: float) -> di
         "test_in_training": int(nearest.same.sum()),
         "test_near_training": int(((nearest.distance < near) & ~nearest.same).sum()),
     }
+
+
+def write_duplicates(path: Path, nearest: Nearest, near: float, in_train: int) -> None:
+    """Writes a row for each test image at a distance below `near`: itself, its nearest, how near.
+
+    Of the training images, the first `in_train` are those of the split train. All indices are
+    those in data/raw.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["test_index", "split", "index", "distance"])
+        for i in np.flatnonzero(nearest.same | (nearest.distance < near)):
+            index = int(nearest.index[i])
+            place = ("train", index) if index < in_train else ("validation", index - in_train)
+            writer.writerow([i, *place, "identical" if nearest.same[i] else nearest.distance[i]])
 
 
 def draw_nearest(

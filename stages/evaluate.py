@@ -1,5 +1,7 @@
 """Scores a trained model on the whole test split, with ONNX Runtime."""
 
+import csv
+import io
 import math
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 from stages.datasets.arrays import read_split
 from stages.model_file.classifier import classify, open_classifier, read_metadata
 from stages.runtime.errors import InputError
-from stages.runtime.files import atomic_write, write_json
+from stages.runtime.files import atomic_write, read_text, write_json
+from stages.runtime.inputs import reading
 from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
 from stages.scoring.predictions import write_predictions, write_probabilities
@@ -19,7 +22,9 @@ from stages.scoring.predictions import write_predictions, write_probabilities
 QUANTILE = 1.959963984540054  # of the normal distribution, for 97.5%
 
 
-def main(model: Path, test: Path, metrics: Path, predictions: Path, probabilities: Path) -> None:
+def main(
+    model: Path, test: Path, duplicates: Path, metrics: Path, predictions: Path, probabilities: Path
+) -> None:
     """Writes `metrics` (JSON), `predictions` (CSV of actual and predicted class names), and
     `probabilities` (float32, (n, classes), or (n, 0) if the model has none).
     """
@@ -33,6 +38,7 @@ def main(model: Path, test: Path, metrics: Path, predictions: Path, probabilitie
         )
     predicted, probability = classify(classifier, images)
     scores = score(labels, predicted, probability)
+    scores |= score_others(labels, predicted, read_duplicates(duplicates, len(labels)))
     classes = read_metadata(classifier).classes
 
     with (
@@ -67,6 +73,30 @@ def score(
     return {name: round(float(value), 6) + 0.0 for name, value in scores.items()} | {
         "test_images": len(labels)
     }
+
+
+def score_others(
+    labels: NDArray[np.uint8], predicted: NDArray[np.int64], duplicates: NDArray[np.bool_]
+) -> dict[str, float]:
+    """How many images are `duplicates`, bool (n,), and the accuracy on all others, if any."""
+    scores: dict[str, float] = {"near_duplicates": int(duplicates.sum())}
+    if not duplicates.all():
+        others = METRICS["accuracy"].function(labels[~duplicates], predicted[~duplicates], None)
+        scores["accuracy_without_near_duplicates"] = round(others, 6)
+    return scores
+
+
+def read_duplicates(path: Path, images: int) -> NDArray[np.bool_]:
+    """Which of the test images are in the audit's list of duplicates; (images,)."""
+    duplicates = np.zeros(images, dtype=bool)
+    text = read_text(path)
+    with reading(path, "list of duplicates", "run `dvc repro` to recreate it"):
+        for row in csv.DictReader(io.StringIO(text, newline="")):
+            index = int(row["test_index"])
+            if not 0 <= index < images:
+                raise ValueError(f"test image {index} of {images}")
+            duplicates[index] = True
+    return duplicates
 
 
 def find_interval(share: float, n: int) -> tuple[float, float]:

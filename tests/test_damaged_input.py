@@ -28,6 +28,7 @@ from stages import check
 from stages.datasets.arrays import read_split, write_split
 from stages.downloads import published
 from stages.downloads.download import download
+from stages.evaluate import read_duplicates
 from stages.frameworks.export import to_contract
 from stages.load import choose, read_splits
 from stages.model_file.classifier import classify, open_classifier
@@ -155,12 +156,14 @@ def read_texts(folder: Path) -> None:
     path = folder / "predictions.csv"
     read_predictions(path, read_text(path), CLASSES)
     read_curve(folder / "curve.csv")
+    read_duplicates(folder / "duplicates.csv", images=9)
 
 
-@kind("predictions and learning curve", read_texts)
+@kind("predictions, learning curve and duplicates", read_texts)
 def write_predictions(folder: Path, chance: np.random.Generator) -> None:
     (folder / "predictions.csv").write_text("actual,predicted\na,b\nb,b\nc,a\n")
     (folder / "curve.csv").write_text("epoch,accuracy\n0,0.5\n1,0.6\n")
+    (folder / "duplicates.csv").write_text("test_index,split,index,distance\n3,train,7,0.1\n")
 
 
 def read_parameters(folder: Path) -> None:

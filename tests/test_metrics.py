@@ -9,7 +9,7 @@ import pytest
 from conftest import replace, run
 from sklearn import metrics
 
-from stages.evaluate import score
+from stages.evaluate import score, score_others
 from stages.scoring.calibration import calibration_error
 from stages.scoring.metrics import log_loss, macro_f1
 
@@ -42,6 +42,20 @@ def test_calibration_error_by_hand() -> None:
     probabilities = np.array([[0.7, 0.3], [0.3, 0.7], [0.7, 0.3], [1, 0]], dtype=np.float32)
     correct = np.array([True, True, False, False])
     assert calibration_error(correct, probabilities) == pytest.approx((0.1 + 1) / 4, abs=1e-6)
+
+
+def test_accuracy_without_near_duplicates_by_hand() -> None:
+    labels, predicted = np.array([0, 1, 2, 2], dtype=np.uint8), np.array([0, 1, 2, 1])
+    some = np.array([True, False, True, False])
+    assert score_others(labels, predicted, some) == {
+        "near_duplicates": 2,
+        "accuracy_without_near_duplicates": 0.5,
+    }
+    assert (
+        score_others(labels, predicted, np.zeros(4, dtype=bool))["accuracy_without_near_duplicates"]
+        == 0.75
+    )
+    assert score_others(labels, predicted, np.ones(4, dtype=bool)) == {"near_duplicates": 4}
 
 
 def test_wilson_interval_by_hand() -> None:

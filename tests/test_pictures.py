@@ -1,5 +1,6 @@
 """The pictures exist, show something, and show the right values."""
 
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -96,8 +97,16 @@ def assert_not_blank(path: Path) -> None:
 def test_the_pages_show_every_picture_with_a_caption(trained: Path) -> None:
     plots = trained / "plots"
     overview = (plots / "README.md").read_text()
-    pages = re.findall(r"^- \[(.+)\]\((.+\.md)\)$", overview, re.M)
+    pages = re.findall(r"^- \[(.+)\]\((.+\.md)\): ", overview, re.M)
     assert sorted(name for name, _ in pages) == sorted(RUNS)
+    for name in RUNS:
+        scores = json.loads((trained / f"metrics/{name}.json").read_text())
+        said = f"): {scores['accuracy']:.4f}"
+        if count := scores["near_duplicates"]:
+            others = scores["accuracy_without_near_duplicates"]
+            said += f", {others:.4f} without the {count} near duplicates of training images"
+        (line,) = (one for one in overview.splitlines() if one.startswith(f"- [{name}]"))
+        assert line.endswith(said)
     shown = []
     for page in [plots / "README.md", *(plots / link for _, link in pages)]:
         for path, caption in re.findall(r"!\[[^]]+\]\((.+?)\)\n\n(.+)", page.read_text()):

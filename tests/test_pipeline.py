@@ -59,6 +59,11 @@ def test_every_run_has_its_files(trained: Path, name: str) -> None:
     hits = sum(row["actual"] == row["predicted"] for row in rows)
     assert metrics["accuracy"] == pytest.approx(hits / 150, abs=1e-6)
     assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
+    with (trained / f"data/audit/{RUNS[name]['dataset']}.csv").open() as file:
+        near = {int(row["test_index"]) for row in csv.DictReader(file)}
+    others = [row["actual"] == row["predicted"] for i, row in enumerate(rows) if i not in near]
+    assert metrics["near_duplicates"] == len(near) == 150 - len(others)
+    assert metrics["accuracy_without_near_duplicates"] == pytest.approx(np.mean(others), abs=1e-6)
     with (trained / f"plots/{name}/learning_curve.csv").open() as file:
         epochs = [row["epoch"] for row in csv.DictReader(file)]
     assert len(epochs) == RUNS[name]["params"].get("epochs", 1)

@@ -22,6 +22,7 @@ from tools.engine.stages import find_timed, kind_of
 from tools.revisions.lock_changes import Reasons, explain
 
 SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "test_images")
+OTHERS = "accuracy_without_near_duplicates"
 
 
 def print_results() -> None:
@@ -57,16 +58,17 @@ def read_processors() -> str:
 
 def results_table(metrics: Path) -> str:
     """A Markdown table from `metrics`/RUN.json, one row per run in params.yaml."""
-    others = {name: metric for name, metric in METRICS.items() if name != "accuracy"}
+    secondary = {name: metric for name, metric in METRICS.items() if name != "accuracy"}
     rows = []
     for name in read_parameter("models"):
         scores = read_json(metrics / f"{name}.json", **dict.fromkeys(SHOWN, NUMBER))
         interval = f"{scores['accuracy_low']:.3f} to {scores['accuracy_high']:.3f}"
-        values = [f"{scores[key]:.3f}" if key in scores else "" for key in others]
+        values = [f"{scores[key]:.3f}" if key in scores else "" for key in secondary]
         images = f"{scores['test_images']:,}"
-        rows.append([f"`{name}`", f"{scores['accuracy']:.4f}", interval, *values, images])
-    titles = [metric.title for metric in others.values()]
-    header = ["run", "accuracy", "95% interval", *titles, "test images"]
+        others = f"{scores[OTHERS]:.4f}" if OTHERS in scores else ""
+        rows.append([f"`{name}`", f"{scores['accuracy']:.4f}", interval, others, *values, images])
+    titles = [metric.title for metric in secondary.values()]
+    header = ["run", "accuracy", "95% interval", "without near duplicates", *titles, "test images"]
     return tabulate(rows, header, tablefmt="github", disable_numparse=True)
 
 

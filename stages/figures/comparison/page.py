@@ -29,10 +29,22 @@ def write_page(datasets: Datasets, processors: list[str]) -> str:
             f"## {dataset}",
             f"![Test images of {dataset} and their nearest training images](audit/{dataset}.png)",
             "Test images (above) and their nearest training images (below).",
-            "All pictures of each run:",
-            "\n".join(f"- [{name}]({name}/pictures/README.md)" for name in sorted(runs)),
+            "All pictures of each run, and its accuracy:",
+            "\n".join(
+                f"- [{name}]({name}/pictures/README.md): {describe_accuracy(runs[name])}"
+                for name in sorted(runs)
+            ),
         ]
     return "\n\n".join(parts) + "\n"
+
+
+def describe_accuracy(scores: dict[str, float]) -> str:
+    """The accuracy of a run, and that without near duplicates, if there are any."""
+    accuracy, count = f"{scores['accuracy']:.4f}", scores["near_duplicates"]
+    others = scores.get("accuracy_without_near_duplicates")
+    if not count or others is None:
+        return accuracy
+    return f"{accuracy}, {others:.4f} without the {count:,} near duplicates of training images"
 
 
 def budget_table(datasets: Datasets) -> str:
