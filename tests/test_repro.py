@@ -277,6 +277,17 @@ def test_the_longest_chain_is_first() -> None:
     assert next_stage(stages, ["short"], {}, ["timed"], jobs=2) is None
 
 
+def test_a_text_with_carriage_returns_is_an_input_like_any_other(tmp_path: Path) -> None:
+    """DVC hashes it as if its lines ended otherwise if the stage had another input before."""
+    project = make(tmp_path, {"one": stage("one")})
+    assert "1 ran" in run("python", "-m", "tools.repro", cwd=project).stdout
+    (project / "other.txt").write_bytes(b"one\r\ntwo\r\n")
+    definition = (project / "dvc.yaml").read_text().replace("source.txt", "other.txt")
+    (project / "dvc.yaml").write_text(definition)
+    assert "1 ran" in run("python", "-m", "tools.repro", cwd=project).stdout
+    assert "1 up to date" in run("python", "-m", "tools.repro", cwd=project).stdout
+
+
 def test_a_mistake_in_dvc_yaml_is_told(tmp_path: Path) -> None:
     project = make(tmp_path, {"one": stage("one", "two"), "two": stage("two", "one")})
     said = run("python", "-m", "tools.repro", cwd=project, status=2).stderr

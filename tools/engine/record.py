@@ -46,6 +46,7 @@ def read_inputs(stage: Any) -> list[Any]:
     for dep in stage.deps:
         if not dep.exists:
             raise dep.DoesNotExistError(dep)
+        dep.update_legacy_hash_name()  # as `record` will: else a text is hashed as of old
     # Not saved in `stage`: DVC would take the outputs in dvc.lock for those of these inputs.
     inputs = [dep.get_hash().value for dep in stage.deps]
     for dep, oid in zip(stage.deps, inputs, strict=True):
