@@ -7,209 +7,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ROOT, run
 from numpy.typing import NDArray
+from own_data import (
+    NAMES,
+    SPLITS,
+    first,
+    load,
+    require_all,
+    write_pictures,
+    write_tables,
+)
 from PIL import Image, ImageEnhance
 
 from stages.datasets.duplicates import find_exact, find_near
-from stages.load import Parts, choose, describe, find_source, list_unread, read_splits
+from stages.load import find_source, list_unread
 from stages.runtime.errors import InputError
-from stages.runtime.parameters import parse
-from stages.schema.parameters import Dataset as Schema
-from stages.schema.validation import validate
-from stages.sources import sheet
 from stages.sources.common import idx_file
-from stages.sources.common.dataset import describe_dataset
 from tools.sample import write_sheet
-from tools.survey.block import add_block, suggest
-from tools.survey.look import look_at
-
-NAMES = ["T-shirt", "Trouser", "Bag"]
-SAMPLE = ROOT / "data/sample/fashion_mnist"
-
-
-def choose_some(split: str, each: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The first images, (n, 28, 28), of three classes of Fashion-MNIST, labeled 0 to 2."""
-    images, labels = sheet.read_files(sheet.find(SAMPLE)[split])
-    some = [np.flatnonzero(labels == label)[:each] for label in (0, 1, 8)]
-    return images[np.concatenate(some), ..., 0], np.repeat(np.arange(3), each)
-
-
-SPLITS = {"train": choose_some("train", 12), "test": choose_some("test", 4)}
-Row = tuple[int, list[str]]  # its label, and its pixels as texts
-PIXELS = [f"pixel{number}" for number in range(1, 785)]
-UNNAMED = [*map(str, range(784))]  # as pandas numbers columns without a name
-
-
-def load(folder: Path, classes: Any = None, **others: Any) -> Parts:
-    """What `load` writes, after the check of the parameters."""
-    parameters = {"path": str(folder), "validation_fraction": 0.25, "classes": classes or NAMES}
-    validate(Schema, parameters | others, "data", "mine")
-    dataset = describe_dataset("data.mine", parameters | others)
-    parts = choose(read_splits(dataset), dataset, seed=100, near=0.3)
-    describe(parts, dataset)
-    return parts
-
-
-def require_all(parts: Parts) -> None:
-    """The images and labels are those of `SPLITS`."""
-    for split, (expected, expected_labels) in SPLITS.items():
-        images, labels, _ = parts[split]
-        order = np.lexsort([*images.reshape(len(images), -1).T])
-        other = np.lexsort([*expected.reshape(len(expected), -1).T])
-        np.testing.assert_array_equal(images[order, ..., 0], expected[other])
-        np.testing.assert_array_equal(labels[order], expected_labels[other])
-    assert [len(parts[split][2]) for split in ("train", "validation", "test")] == [27, 9, 12]
-
-
-def rows_of(split: str) -> list[Row]:
-    images, labels = SPLITS[split]
-    flat = images.reshape(len(images), -1).astype(str).tolist()
-    return [*zip(labels.tolist(), flat, strict=True)]
-
-
-def write_tables(
-    line: Callable[[Row], list[str]],
-    header: list[str] | None = None,
-    *,
-    name: str = "{}.csv",
-    delimiter: str = ",",
-    end: str = "\n",
-    encoding: str = "utf-8",
-) -> Callable[[Path], None]:
-    """A function that writes one table per split."""
-
-    def write(folder: Path) -> None:
-        for split in SPLITS:
-            lines = ([header] if header else []) + [line(row) for row in rows_of(split)]
-            text = "".join(delimiter.join(values) + end for values in lines).encode(encoding)
-            path = folder / name.format(split)
-            path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
-
-    return write
-
-
-def both(*writers: Callable[[Path], None]) -> Callable[[Path], None]:
-    def write(folder: Path) -> None:
-        for one in writers:
-            one(folder)
-
-    return write
-
-
-def first(row: Row) -> list[str]:
-    return [str(row[0]), *row[1]]
-
-
-def pixels(row: Row) -> list[str]:
-    return row[1]
-
-
-def labels_in(name: str, **how: Any) -> Callable[[Path], None]:
-    return write_tables(lambda row: [str(row[0])], name=name, **how)
-
-
-LABELS = "{}_labels.csv"
-IMAGES = "{}_images.csv"
-TABLES = {
-    "as on Kaggle": write_tables(first, ["label", *PIXELS], name="fashion-mnist_{}.csv"),
-    "compressed": write_tables(first, ["label", *PIXELS], name="fashion-mnist_{}.csv.gz"),
-    "without a header": write_tables(first, name="emnist-{}.csv"),
-    "labels last": write_tables(lambda row: [*row[1], str(row[0])], [*PIXELS, "class"]),
-    "names as labels": write_tables(lambda row: [NAMES[row[0]], *row[1]], ["Label", *PIXELS]),
-    "names without a header": write_tables(lambda row: [NAMES[row[0]], *row[1]]),
-    "labels as 1.0": write_tables(lambda row: [f"{row[0]}.0", *row[1]]),
-    "pixels as 7.0": write_tables(lambda row: [str(row[0]), *(f"{one}.0" for one in row[1])]),
-    "columns that pandas numbered": write_tables(first, ["label", *UNNAMED]),
-    "byte order mark": write_tables(first, ["label", *PIXELS], encoding="utf-8-sig"),
-    "UTF-16": write_tables(first, ["label", *PIXELS], encoding="utf-16"),
-    "UTF-16 without a mark": write_tables(first, ["label", *PIXELS], encoding="utf-16-be"),
-    "Latin-1": write_tables(first, ["label", "Größe", *PIXELS[1:]], encoding="latin-1"),
-    "semicolons": write_tables(first, ["label", *PIXELS], delimiter=";"),
-    "tabs": write_tables(first, delimiter="\t"),
-    "blanks": write_tables(first, delimiter=" "),
-    "delimiter at the end": write_tables(first, end=",\n"),
-    "carriage returns": write_tables(first, end="\r\n"),
-    "quotes": write_tables(
-        lambda row: [f'"{value}"' for value in first(row)], ['"label"', *PIXELS]
-    ),
-    "two files": both(write_tables(pixels, name=IMAGES), labels_in(LABELS)),
-    "two files with headers": both(
-        write_tables(pixels, PIXELS, name=IMAGES), labels_in(LABELS, header=["Klasse"])
-    ),
-    "Excel's first line": write_tables(first, ["sep=,"]),
-    "comment": both(
-        write_tables(pixels, name=IMAGES), labels_in(LABELS, header=["# 1"], encoding="utf-16")
-    ),
-    "another table": both(
-        write_tables(first, ["label", *PIXELS]), write_tables(pixels, name="class_names.csv")
-    ),
-}
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_tables(tmp_path: Path, name: str) -> None:
-    TABLES[name](tmp_path)
-    require_all(load(tmp_path))
-
-
-def numbered(row: Row) -> list[str]:
-    return ["7", *first(row)]
-
-
-WRONG_TABLES = {
-    "a named index": (
-        write_tables(numbered, ["Unnamed: 0", "label", *PIXELS]),
-        r"train.csv: column 1, 'Unnamed: 0', numbers the rows; remove it",
-    ),
-    "an index": (
-        write_tables(numbered),
-        r"train.csv: line 1: 785 numbers besides the label are not a square image.*row numbers$",
-    ),
-    "pixels of 0 to 1": (
-        write_tables(lambda row: [str(row[0]), *(f"{int(one) / 255:.4f}" for one in row[1])]),
-        r"train.csv: line 1, column \d+: '0.\d+' is not a whole number.*multiply pixels of 0 to 1",
-    ),
-    "no labels": (
-        write_tables(pixels),
-        r"train.csv: line 1: 784 numbers are an image without a label; add a column of labels",
-    ),
-    "an unknown label": (
-        write_tables(lambda row: [f"{row[0] * 2}" + "0" * 90, *row[1]]),
-        r"train.csv: line 1, column 1: '0{40}' is not the label of a class \(0, 1, 2\)",
-    ),
-    "a row longer than the first, which ends with a delimiter": (
-        write_tables(lambda row: first(row) + ([""] if row[0] == 0 else ["7", "7"])),
-        r"train.csv: line 13: 787 values, but the first row has 785",
-    ),
-    "pixels of 0 and 1": (
-        write_tables(lambda row: [str(row[0]), *(str(int(one != "0")) for one in row[1])]),
-        r"train.csv: all pixels are 0 or 1; multiply them by 255",
-    ),
-    "two tables": (
-        both(write_tables(first), write_tables(first, name="more_{}.csv")),
-        r"more_\w+.csv and \w+.csv: which has the images\? leave one there",
-    ),
-    "an empty column": (
-        write_tables(lambda row: [str(row[0]), "", *row[1][1:]]),
-        r"train.csv: line 1, column 2: '' is not a whole number",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", WRONG_TABLES)
-def test_wrong_tables(tmp_path: Path, name: str) -> None:
-    write, message = WRONG_TABLES[name]
-    write(tmp_path)
-    with pytest.raises(InputError, match=message):
-        load(tmp_path)
-
-
-def test_labels_with_row_numbers(tmp_path: Path) -> None:
-    write_tables(pixels, name=IMAGES)(tmp_path)
-    write_tables(lambda row: ["7", str(row[0])], name=LABELS)(tmp_path)
-    with pytest.raises(InputError, match=r"train_labels.csv: line 1: 2 values, expected one label"):
-        load(tmp_path)
 
 
 def write_idx(images: str, labels: str, change: Callable[[bytes], bytes]) -> Callable[[Path], None]:
@@ -250,15 +64,6 @@ IDX = {
 def test_idx_files(tmp_path: Path, name: str) -> None:
     IDX[name](tmp_path)
     require_all(load(tmp_path))
-
-
-def write_pictures(folder: Path, *, names: list[str] = NAMES, **folders: str) -> None:
-    """Writes a picture for each image; `folders` are those of the splits."""
-    for split, (images, labels) in SPLITS.items():
-        for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-            path = folder / folders.get(split, split) / names[label] / f"{split}{index:03}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image).save(path)
 
 
 @pytest.mark.parametrize("test", ["Test", "testing", "TEST_SET"])
@@ -385,11 +190,6 @@ def test_a_name_that_is_the_label_of_another_class(tmp_path: Path) -> None:
     require_all(load(tmp_path / "more", classes=["0", "2", "1"]))
 
 
-def test_a_label_that_could_be_a_header(tmp_path: Path) -> None:
-    write_tables(lambda row: ["Ycx"[row[0]], *row[1]])(tmp_path)
-    require_all(load(tmp_path, classes=["Y", "c", "x"]))
-
-
 def test_what_is_beside_the_data_set_is_named(tmp_path: Path) -> None:
     write_pictures(tmp_path, train="seg_train/seg_train", test="seg_test/seg_test")
     (tmp_path / "metadata.csv").write_text("a,b\n1,2\n")
@@ -455,55 +255,3 @@ def test_only_pictures_are_resized(tmp_path: Path) -> None:
     write_tables(first)(tmp_path)
     with pytest.raises(InputError, match=r"data.mine.size: only pictures are resized, and .*other"):
         load(tmp_path, size=[9, 9], fit="crop")
-
-
-def test_the_block_of_odd_names(tmp_path: Path) -> None:
-    """What is written is what `load` reads, in a file that is otherwise as it was."""
-    content = "# first\r\ndata:\r\n  a:\r\n    path: b # c\r\n    # of a\r\n\r\nseed: 1"
-    for name in ("mine", "2024", "true"):
-        write_pictures(tmp_path / name, names=["08", "null", "1e3"])
-        block = suggest(look_at(tmp_path / name), name)
-        assert block["classes"] == ["1e3", "08", "null"]
-        require_all(load(tmp_path / name, classes=["08", "null", "1e3"]))
-        added = add_block(content, name, block)
-        assert parse(added)["data"][name] == block
-        assert added.startswith(content[: content.index("\r\n\r\n")])
-        assert added.endswith("\r\n\r\nseed: 1")
-        assert "\n" not in added.replace("\r\n", "")
-    write_tables(lambda row: [["2", "10", "x"][row[0]], *row[1]])(tmp_path)
-    (tmp_path / "mine").rename(tmp_path / "other")
-    block = suggest(look_at(tmp_path), "cards")
-    assert block["classes"] == {2: "2", 10: "10", "x": "x"}
-    require_all(load(tmp_path, classes=block["classes"]))
-
-
-def test_add_data(fresh: Path) -> None:
-    """The block that it writes is all that is needed; comments and order stay."""
-    (fresh / ".venv").symlink_to(ROOT / ".venv")
-    folder = fresh / "data/my shoes"
-    for index in range(60):
-        path = folder / NAMES[index % 3] / f"{index}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image = np.random.default_rng(index).integers(0, 256, (200, 300 + index, 3), np.uint8)
-        Image.fromarray(image).save(path)
-    before = (fresh / "params.yaml").read_text()
-    told = run("make", "add-data", "PATH=data/my shoes", cwd=fresh).stdout
-    assert "data/my shoes: Picture files, in one folder per class" in told
-    assert "  train: 60 images of 3 classes: Bag 20, T-shirt 20, Trouser 20" in told
-    assert (fresh / "params.yaml").read_text() == before
-    run("make", "add-data", "PATH=data/my shoes", "NAME=shoes", "WRITE=1", cwd=fresh)
-    after = (fresh / "params.yaml").read_text()
-    added = after.splitlines()[len(before[: before.index("\naudit")].splitlines()) :]
-    assert after.replace("".join(f"{line}\n" for line in added[: added.index("")]), "") == before
-    result = run("make", "add-data", "PATH=data/my shoes", "NAME=shoes", cwd=fresh, status=2)
-    assert "params.yaml has a data set shoes; choose another name" in result.stderr
-    run("python", "-m", "stages.check", "params.yaml", "out.txt", cwd=fresh)
-    run("python", "-m", "stages.load", "shoes", "data/raw/shoes", cwd=fresh)
-    assert np.load(fresh / "data/raw/shoes/train/images.npy").shape == (42, 64, 64, 3)
-    for name in ("a b", "-x", "x: y", "../z"):
-        result = run("make", "add-data", "PATH=data", f"NAME={name}", cwd=fresh, status=2)
-        assert "choose letters, digits, - and _" in result.stderr
-    (folder / "Bag" / "notes.txt").write_text("none")
-    result = run("make", "add-data", "PATH=data/my shoes", cwd=fresh, status=2)
-    assert "cannot be used: data/my shoes/Bag/notes.txt: not a valid picture" in result.stdout
-    assert "what cannot be used is listed above (1); replace or remove it" in result.stderr

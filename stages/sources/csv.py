@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from itertools import islice
-from math import isqrt
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
 from stages.runtime.inputs import LARGEST_SPLIT, MB, reading, require_at_most
+from stages.sources.common.columns import find_label_column, find_shape
 from stages.sources.common.dataset import (
     Dataset,
     describe_unknown,
@@ -19,8 +19,6 @@ from stages.sources.common.dataset import (
 )
 from stages.sources.common.splits import list_folder, split_of, words_of
 from stages.sources.common.tables import (
-    INDEX,
-    LABEL,
     REMEDY,
     Table,
     is_number,
@@ -93,45 +91,6 @@ def read(files: Files, dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.
     if images.max(initial=0) == 1 and images.size > len(images):
         raise InputError(f"{path}: all pixels are 0 or 1; multiply them by 255")
     return images.reshape(-1, *shape), indices
-
-
-def find_label_column(table: Table) -> int:
-    """The column of labels: the one with a usual name, or else the first."""
-    names = [name.lower() for name in table.header]
-    return next((column for column, name in enumerate(names) if name in LABEL), 0)
-
-
-def find_shape(table: Table, labels: int | None) -> tuple[int, int, int]:
-    """The height, width and channels of the images, from the number of columns."""
-    for column, name in enumerate(table.header[: table.columns]):
-        if name.lower() in INDEX:
-            raise InputError(
-                f"{table.path}: column {column + 1}, {name!r}, numbers the rows; remove it"
-            )
-    numbers = table.columns - (labels is not None)
-    shape = find_square(numbers)
-    if shape:
-        return shape
-    if labels is not None and find_square(table.columns):
-        raise InputError(
-            f"{table.path}: line {table.skip + 1}: {table.columns} numbers are an image without a "
-            "label; add a column of labels, or remove the file"
-        )
-    besides = "" if labels is None else " besides the label"
-    raise InputError(
-        f"{table.path}: line {table.skip + 1}: {numbers} numbers{besides} are not a square image, "
-        "in gray (such as 784) or color (such as 3072); remove other columns, such as labels "
-        "or row numbers"
-    )
-
-
-def find_square(numbers: int) -> tuple[int, int, int] | None:
-    """The height, width and channels of a square image of so many numbers, if there is one."""
-    for channels in (1, 3):
-        side = isqrt(numbers // channels)
-        if side and side * side * channels == numbers:
-            return side, side, channels
-    return None
 
 
 def read_numbers(table: Table, labels: int | None, dataset: Dataset) -> NDArray[np.uint8]:
