@@ -66,18 +66,21 @@ def require_each_class(
 def sample_groups(
     groups: NDArray[np.int64], labels: NDArray[np.uint8], order: NDArray[np.int64], fraction: float
 ) -> NDArray[np.bool_]:
-    """Which images to sample: of each class whole groups, in `order`, while they fit; bool (n,).
+    """Which images to sample: whole groups, in `order` of their first images; bool (n,).
 
-    A group counts for the class of its first image in this order.
+    One that has more images of a class than are still to be sampled is left out.
     """
     left = np.round(np.bincount(labels) * fraction).astype(int)
-    sizes = np.bincount(groups, minlength=len(groups))
+    in_group = np.argsort(groups, kind="stable")
+    starts = np.searchsorted(groups[in_group], np.arange(len(groups) + 1))
     chosen = np.zeros(len(groups), dtype=bool)
     seen = np.zeros(len(groups), dtype=bool)
-    for image in order:
-        group, label = groups[image], labels[image]
-        if not seen[group] and sizes[group] <= left[label]:
-            chosen[group] = True
-            left[label] -= sizes[group]
-        seen[group] = True
-    return chosen[groups]
+    for group in groups[order]:
+        if not seen[group]:
+            seen[group] = True
+            members = in_group[starts[group] : starts[group + 1]]
+            counts = np.bincount(labels[members], minlength=len(left))
+            if (counts <= left).all():
+                chosen[members] = True
+                left -= counts
+    return chosen
