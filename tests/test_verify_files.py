@@ -116,5 +116,7 @@ def test_a_damaged_model_is_not_evaluated_nor_used(linked: Path) -> None:
 def test_a_lock_that_is_damaged_is_one_line(linked: Path) -> None:
     replace(linked / "dvc.lock", "schema: '2.0'", "schema: '2.0'\n  a: [")
     said = run("python", "-m", "tools.predict", NAME, "data/toy", cwd=linked, status=2).stderr
-    assert said.startswith("predict: error: dvc.lock: line 2, column 3: not a valid lock file of DVC (")
+    assert said.startswith(
+        "predict: error: dvc.lock: line 2, column 3: not a valid lock file of DVC ("
+    )
     assert said.endswith("; run `make repro`, which restores it\n")
