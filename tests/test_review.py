@@ -51,6 +51,20 @@ def test_the_report_is_as_expected(
         assert (tmp_path / "review" / link).read_bytes().startswith(b"\x89PNG"), link
 
 
+def test_classes_with_labels_of_their_own(project: Path) -> None:
+    """A mapping from labels to names instead of a list of names is no other result."""
+    data = edit(project)["data"]
+    for dataset in data.values():
+        dataset["classes"] = dict(enumerate(dataset["classes"]))
+    edit(project, data=data)
+    report = review(project, "HEAD")
+    assert "every run predicts the same as before" in report
+    assert "renamed" not in report
+    dataset["classes"][3] = "tiger"
+    edit(project, data=data)
+    assert "Classes of `cifar10` renamed: `cat` → `tiger`." in review(project, "HEAD")
+
+
 def test_a_review_leaves_the_workspace_alone(revisions: Path, tmp_path: Path) -> None:
     project = shutil.copytree(revisions, tmp_path / "project")
     watched = [path for path in project.rglob("*") if path.is_file() and ".git/" not in str(path)]

@@ -5,7 +5,7 @@ from dvc.repo import Repo
 from stages.datasets.arrays import SPLITS
 from tools.revisions.lock_changes import FEW, explain, show
 from tools.revisions.markdown import code, fold, tabulate_cells
-from tools.revisions.revision import Revision, read_audit
+from tools.revisions.revision import Revision, name_classes, read_audit
 
 
 def describe_parameters(before: Revision, after: Revision) -> str:
@@ -30,7 +30,7 @@ def describe_data(before: Revision, after: Revision) -> str:
         if name not in old or name not in new:
             lines.append(f"{code(name)} is {'new' if name in new else 'removed'}.")
             continue
-        pairs = zip(old[name]["classes"], new[name]["classes"], strict=False)
+        pairs = zip(*(name_classes(one[name]) for one in (old, new)), strict=False)
         renamed = [f"{code(a)} → {code(b)}" for a, b in pairs if a != b]
         if renamed:
             lines.append(f"Classes of {code(name)} renamed: {', '.join(renamed)}.")

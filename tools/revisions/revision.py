@@ -92,8 +92,13 @@ def find_commit(name: str, folder: Path | None = None) -> str:
 
 def classes_of(revision: Revision, run: str) -> list[str]:
     """The class names of a run's data set, in the order of its labels."""
-    classes: list[str] = revision.parameters["data"][revision.runs[run]["dataset"]]["classes"]
-    return classes
+    return name_classes(revision.parameters["data"][revision.runs[run]["dataset"]])
+
+
+def name_classes(data: dict[str, Any]) -> list[str]:
+    """The class names of a data set, from its parameters: a list, or a mapping from labels."""
+    classes = data["classes"]
+    return [*classes.values()] if isinstance(classes, dict) else classes
 
 
 def recipe_of(revision: Revision, run: str) -> dict[str, Any]:
