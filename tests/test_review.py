@@ -3,12 +3,15 @@
 After an intended change of the report: `pytest tests/test_review.py --update-golden`.
 """
 
+import json
 import re
 import shutil
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, edit, make_repro, run
+
+from tools.revisions.revision import open_revision, recipe_of
 
 GOLDEN = ROOT / "tests" / "golden"
 
@@ -51,12 +54,16 @@ def test_the_report_is_as_expected(
         assert (tmp_path / "review" / link).read_bytes().startswith(b"\x89PNG"), link
 
 
-def test_classes_with_labels_of_their_own(project: Path) -> None:
+def test_classes_with_labels_of_their_own(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mapping from labels to names instead of a list of names is no other result."""
     data = edit(project)["data"]
     for dataset in data.values():
         dataset["classes"] = dict(enumerate(dataset["classes"]))
     edit(project, data=data)
+    monkeypatch.chdir(project)
+    with open_revision("") as opened:
+        recipe = recipe_of(opened, "cifar10-cnn")
+    assert json.loads(json.dumps(recipe)) == recipe  # docs/noise can say whether it is the same
     report = review(project, "HEAD")
     assert "every run predicts the same as before" in report
     assert "renamed" not in report

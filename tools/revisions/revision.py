@@ -102,11 +102,13 @@ def name_classes(data: dict[str, Any]) -> list[str]:
 
 
 def recipe_of(revision: Revision, run: str) -> dict[str, Any]:
-    """All parameters that a run's training depends on, except the seed."""
+    """All parameters that a run's training depends on, except the seed, as JSON has them."""
     parameters = revision.parameters
     block = parameters["models"][run]
     data = parameters["data"][block["dataset"]]
-    return {"model": block, "data": data, "normalize": parameters["normalize"]}
+    recipe = {"model": block, "data": data, "normalize": parameters["normalize"]}
+    as_json: dict[str, Any] = json.loads(json.dumps(recipe))  # labels become texts, as on disk
+    return as_json
 
 
 def read_noise(revision: Revision, run: str) -> dict[str, Any] | None:
