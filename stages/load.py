@@ -1,8 +1,6 @@
 """Reads a data set in any known format and writes its splits as uint8 arrays."""
 
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from stages.runtime.command import run
 
@@ -14,12 +12,9 @@ from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
 from stages.runtime.text import cut
-from stages.sources import csv, pictures
 from stages.sources.common.dataset import Dataset, describe_classes, describe_dataset
+from stages.sources.common.formats import find_source, list_unread
 from stages.sources.common.hold_out import sample_test, sample_validation
-from stages.sources.common.splits import list_others
-
-SOURCES = Path(__file__).with_name("sources")
 
 Labeled = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images, and the index of each one's class
 Parts = dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]]
@@ -44,39 +39,6 @@ def main(name: str, out: Path) -> None:
         print(f"{dataset.folder}: not read: {cut(unread)}")
 
 
-def find_source(folder: Path) -> tuple[Any, dict[str, Any]]:
-    """The module in `stages/sources/` that knows the format, and what it found, by split.
-
-    Raises:
-        InputError: no module does.
-    """
-    sources = [
-        import_module(f"stages.sources.{path.stem}") for path in sorted(SOURCES.glob("*.py"))
-    ]
-    found = [(source, source.find(folder)) for source in sources] if folder.is_dir() else []
-    found = [(source, splits) for source, splits in found if splits]
-    if len(found) > 1:  # a table without a split in its name may be about the others
-        found = [one for one in found if one[0] is not csv or csv.says_split(one[1])]
-    if len(found) > 1:
-        found = [one for one in found if one[0] is not pictures or pictures.says_split(one[1])]
-    if not found:
-        expected = ", ".join(source.EXPECTED for source in sources)
-        raise InputError(f"{folder}: no data set of a known format; expected one of {expected}")
-    if len(found) > 1:
-        formats = " and ".join(source.EXPECTED for source, _ in found)
-        raise InputError(f"{folder}: has several data sets, such as {formats}; leave one there")
-    return found[0]
-
-
-def list_unread(folder: Path, found: dict[str, Any]) -> list[str]:
-    """The names of what is in a folder beside what `find_source` found."""
-    read: list[Path] = []
-    for files in found.values():
-        of_split = files.values() if isinstance(files, dict) else files
-        read += [of_split] if isinstance(of_split, Path) else of_split
-    return list_others(folder, read)
-
-
 def read_splits(dataset: Dataset) -> dict[str, Labeled]:
     """The images, uint8 (n, h, w, c), and labels of each split that the data set has.
 
@@ -86,13 +48,11 @@ def read_splits(dataset: Dataset) -> dict[str, Labeled]:
     source, found = find_source(dataset.folder)
     if "train" not in found:
         raise InputError(f"{dataset.folder}: no training images; expected {source.EXPECTED}")
-    require_fraction(dataset, "test", "test" in found, dataset.test_fraction is None)
-    require_fraction(dataset, "validation", "validation" in found, not dataset.validation_fraction)
-    if dataset.fit and source is not pictures:
-        raise InputError(
-            f"{dataset.key}.size: only pictures are resized, and {dataset.folder} has other files; "
-            "remove size and fit"
-        )
+    for split, fraction in (
+        ("test", dataset.test_fraction),
+        ("validation", dataset.validation_fraction),
+    ):
+        require_fraction(dataset, split, in_data=split in found, drawn=bool(fraction))
     splits = {
         split: check(f"{dataset.folder}: {split}", source.read(found[split], dataset))
         for split in SPLITS
@@ -109,17 +69,22 @@ def read_splits(dataset: Dataset) -> dict[str, Labeled]:
                 f"(height x width), {split} images {'x'.join(map(str, shape))}; convert all to the "
                 "same size"
             )
+        if dataset.size and (shape[1], shape[0]) != dataset.size:
+            raise InputError(
+                f"{dataset.key}.size: only pictures are resized, and {dataset.folder} has other "
+                "files; remove size and fit"
+            )
     return splits
 
 
-def require_fraction(dataset: Dataset, split: str, there: bool, none: bool) -> None:
+def require_fraction(dataset: Dataset, split: str, in_data: bool, drawn: bool) -> None:
     """Refuses a split that is in the data and is to be drawn, or a missing test split."""
-    if there and not none:
+    if in_data and drawn:
         raise InputError(
             f"{dataset.key}.{split}_fraction: {dataset.folder} has a {split} split; "
             + ("set it to 0" if split == "validation" else "remove the parameter")
         )
-    if split == "test" and not there and none:
+    if split == "test" and not in_data and not drawn:
         raise InputError(
             f"{dataset.folder}: no test images with labels; add some, or set "
             f"{dataset.key}.test_fraction, such as 0.2, to draw them from the training images"

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from picture_files import LIGHT, OBJECT
 from PIL import ExifTags, Image, ImageCms
 
-from stages.load import find_source, read_splits
+from stages.load import read_splits
 from stages.runtime.errors import InputError
 from stages.sources.common.dataset import Dataset, describe_dataset
+from stages.sources.common.formats import find_source
 from stages.sources.common.picture import list_formats
 from tools.prediction.fit_picture import read_picture
 

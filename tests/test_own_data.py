@@ -20,9 +20,9 @@ from own_data import (
 from PIL import Image, ImageEnhance
 
 from stages.datasets.duplicates import find_exact, find_near
-from stages.load import find_source, list_unread
 from stages.runtime.errors import InputError
 from stages.sources.common import idx_file
+from stages.sources.common.formats import find_source, list_unread
 from tools.sample import write_sheet
 
 

@@ -13,11 +13,12 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.load import check, find_source
+from stages.load import check
 from stages.runtime.errors import InputError
 from stages.sources import csv
 from stages.sources.common import idx_file
 from stages.sources.common.dataset import describe_dataset
+from stages.sources.common.formats import find_source
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (6, 4, 4, 1), dtype=np.uint8)

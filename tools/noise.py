@@ -21,7 +21,8 @@ from stages.runtime.inputs import reading
 from tools.engine.programs import show_file
 from tools.engine.repository import require_all_commits
 from tools.revisions.experiment_queue import clone_of, queue, require_in_git, run_queue
-from tools.revisions.revision import NOISE, find_commit, open_revision, recipe_of
+from tools.revisions.recorded import NOISE
+from tools.revisions.revision import find_commit, open_revision, recipe_of
 from tools.revisions.run_tables import describe_spread
 
 

@@ -58,11 +58,6 @@ def find(folder: Path) -> dict[str, Files]:
     }
 
 
-def says_split(found: dict[str, Files]) -> bool:
-    """Whether the names of files that `find` found say their split."""
-    return all(split_of(path.name) for files in found.values() for path in files.values())
-
-
 def read(files: Files, dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The images, uint8 (n, h, w, c), and the index of each one's class, int64 (n,), of a split.
 

@@ -44,11 +44,6 @@ def has_picture(folder: Path) -> bool:
     return any(path.suffix.lower() in suffixes for path in list_folder(folder))
 
 
-def says_split(found: dict[str, Path]) -> bool:
-    """Whether the names of folders that `find` found say their split."""
-    return all(split_of(path.name) for path in found.values())
-
-
 def read(folder: Path, dataset: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The images, uint8 (n, h, w, c), and the index of each one's class, int64 (n,), of a split.
 

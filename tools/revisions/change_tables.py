@@ -5,7 +5,8 @@ from dvc.repo import Repo
 from stages.datasets.arrays import SPLITS
 from tools.revisions.lock_changes import FEW, explain, show
 from tools.revisions.markdown import code, fold, tabulate_cells
-from tools.revisions.revision import Revision, name_classes, read_audit
+from tools.revisions.recorded import read_audit
+from tools.revisions.revision import Revision, name_classes
 
 
 def describe_parameters(before: Revision, after: Revision) -> str:

@@ -3,7 +3,8 @@
 import statistics
 
 from tools.revisions.markdown import code, fold, tabulate_cells
-from tools.revisions.revision import Revision, read_noise, read_scores, recipe_of
+from tools.revisions.recorded import read_noise, read_scores
+from tools.revisions.revision import Revision, recipe_of
 from tools.revisions.significance import LEVEL, Difference
 from tools.revisions.verdicts import ADDED, NOT_COMPARABLE, REMOVED, Verdict, judge_difference
 

@@ -9,13 +9,8 @@ from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
 from stages.scoring.metrics import METRICS
-from tools.revisions.revision import (
-    Revision,
-    classes_of,
-    read_answers,
-    read_audit,
-    read_run_probabilities,
-)
+from tools.revisions.recorded import read_answers, read_audit, read_run_probabilities
+from tools.revisions.revision import Revision, classes_of
 from tools.revisions.significance import (
     LEVEL,
     Answers,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from stages.load import find_source, list_unread
 from stages.runtime.errors import InputError
 from stages.sources import pictures
 from stages.sources.common.dataset import Dataset, describe_dataset
+from stages.sources.common.formats import find_source, list_unread
 from stages.sources.common.picture import open_picture
 
 MOST_CLASSES = 256  # a label is a uint8
