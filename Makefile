@@ -10,7 +10,7 @@ ifeq ($(origin PATH),command line)
 override FOLDER := $(value PATH)
 override PATH := $(shell command -v ls >/dev/null && echo "$$PATH" || command -p getconf PATH)
 endif
-DATA := BASE DRY FOLDER FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN SEED SEEDS WRITE
+DATA := BASE DRY FOLDER FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN SEED SEEDS TEST WRITE
 $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 
@@ -94,8 +94,8 @@ format: setup ## format, and fix what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-experiments: setup ## show what each experiment changed, and its effect on METRIC (accuracy)
-	@$(BIN)/python -m tools.experiments -- $${METRIC:+"$$METRIC"}
+experiments: setup ## show what each experiment changed, ranked by METRIC (accuracy) on validation; TEST=1: test too
+	@$(BIN)/python -m tools.experiments $${TEST:+--test} -- $${METRIC:+"$$METRIC"}
 
 push: setup ## upload models and run records to the default remote, so that clones skip training
 	@$(BIN)/python -m tools.push

@@ -10,7 +10,7 @@ from stages.figures.comparison.accuracy import draw_accuracies
 from stages.figures.comparison.page import write_page
 from stages.figures.comparison.tradeoff import draw_tradeoff
 from stages.runtime.errors import InputError
-from stages.runtime.files import NUMBER, atomic_write, read_json
+from stages.runtime.files import NUMBER, REMEDY, atomic_write, read_json, require_values
 
 SCORES = ("accuracy", "accuracy_low", "accuracy_high")
 TIMES = ("latency_median_ms", "file_bytes")
@@ -30,7 +30,7 @@ def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
         )
         processors.add(profile.pop("processor"))
         datasets.setdefault(profile.pop("dataset"), {})[path.stem] = (
-            read(path, **dict.fromkeys(SCORES, NUMBER)) | profile
+            read_test_scores(path) | profile
         )
     if not datasets:
         raise InputError(f"{metrics}: no run has metrics; run `dvc repro`")
@@ -39,6 +39,13 @@ def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
     with atomic_write(page) as path:
         path.write_text(write_page(datasets, sorted(processors)), encoding="utf-8")
     print(f"{page}: {sum(map(len, datasets.values()))} runs")
+
+
+def read_test_scores(path: Path) -> Any:
+    """The metrics of a run on the test images."""
+    scores = read(path, test=dict)["test"]
+    require_values(path, scores, dict.fromkeys(SCORES, NUMBER), REMEDY)
+    return scores
 
 
 def read(path: Path, **kinds: Any) -> Any:

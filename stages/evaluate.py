@@ -4,6 +4,7 @@ import csv
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 from stages.runtime.command import run
 
@@ -17,16 +18,25 @@ from stages.runtime.files import atomic_write, read_text, write_json
 from stages.runtime.inputs import reading
 from stages.runtime.parameters import read_parameter
 from stages.scoring.metrics import METRICS
-from stages.scoring.predictions import write_predictions, write_probabilities
+from stages.scoring.predictions import read_answers, write_predictions, write_probabilities
 
 QUANTILE = 1.959963984540054  # of the normal distribution, for 97.5%
 
 
 def main(
-    model: Path, test: Path, duplicates: Path, metrics: Path, predictions: Path, probabilities: Path
+    model: Path,
+    test: Path,
+    validation: Path,
+    duplicates: Path,
+    metrics: Path,
+    predictions: Path,
+    probabilities: Path,
 ) -> None:
     """Writes `metrics` (JSON), `predictions` (CSV of actual and predicted class names), and
     `probabilities` (float32, (n, classes), or (n, 0) if the model has none).
+
+    `metrics` has those on the test images, and on the validation images if any were held out.
+    `validation` is what `train` has written of these.
     """
     classifier = open_classifier(model, read_parameter("threads"))
     images, labels = read_split(test)
@@ -37,9 +47,12 @@ def main(
             "run `dvc repro` to train it on these images"
         )
     predicted, probability = classify(classifier, images)
-    scores = score(labels, predicted, probability)
-    scores |= score_others(labels, predicted, read_duplicates(duplicates, len(labels)))
     classes = read_metadata(classifier).classes
+    of_test = score(labels, predicted, probability)
+    of_test |= score_others(labels, predicted, read_duplicates(duplicates, len(labels)))
+    of_validation = read_answers(validation)
+    scores = {"validation": score(*of_validation)} if len(of_validation[0]) else {}
+    scores |= {"test": of_test}
 
     with (
         atomic_write(metrics) as metrics_file,
@@ -49,15 +62,15 @@ def main(
         write_json(metrics_file, scores)
         write_predictions(predictions_file, labels, predicted, classes)
         write_probabilities(probabilities_file, probability, len(labels))
-    print(f"{model.stem}: accuracy {scores['accuracy']} on {len(labels)} test images")
+    print(f"{model.stem}: accuracy {of_test['accuracy']} on {len(labels)} test images")
 
 
 def score(
-    labels: NDArray[np.uint8],
+    labels: NDArray[Any],
     predicted: NDArray[np.int64],
     probabilities: NDArray[np.float32] | None,
 ) -> dict[str, float]:
-    """The metrics of one run, rounded to six decimals.
+    """The metrics on a split, rounded to six decimals.
 
     `labels` and `predicted` are (n,), `probabilities` is (n, classes); if it is None, the metrics
     that need it are left out.
@@ -71,7 +84,7 @@ def score(
             low, high = find_interval(scores[name], len(labels))
             scores |= {"accuracy_low": low, "accuracy_high": high}
     return {name: round(float(value), 6) + 0.0 for name, value in scores.items()} | {
-        "test_images": len(labels)
+        "images": len(labels)
     }
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stages.datasets.arrays import read_split
 from stages.frameworks.export import check_agreement, to_contract
-from stages.model_file.classifier import Classifier, classify, open_classifier
+from stages.model_file.classifier import classify, open_classifier
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json
 from stages.runtime.inputs import reading
@@ -26,8 +26,12 @@ from stages.runtime.pins import require_pins
 COMPARED = 500  # images on which the file is compared with the fitted model
 
 
-def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
-    """Fits `models`.`name` of params.yaml; writes `out` (ONNX) and `learning_curve` (CSV)."""
+def main(name: str, arrays: Path, out: Path, learning_curve: Path, answers: Path) -> None:
+    """Fits `models`.`name` of params.yaml; writes `out` (ONNX) and `learning_curve` (CSV).
+
+    And the folder `answers`, what the file says of the validation images, so that models can be
+    compared, and one chosen, where nobody has a test image.
+    """
     settings = read_parameter(f"models.{name}")
     seed, threads = read_parameter("seed"), read_parameter("threads")
     require_pins(settings["framework"])
@@ -47,7 +51,11 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
     train, validation = read_split(arrays / "train"), read_split(arrays / "validation")
     print(f"{name}: {len(train[1])} training, {len(validation[1])} validation images", flush=True)
     fitting.limit_threads(threads, params)
-    with atomic_write(out) as model_file, atomic_write(learning_curve) as curve_file:
+    with (
+        atomic_write(out) as model_file,
+        atomic_write(learning_curve) as curve_file,
+        atomic_write(answers) as answers_folder,
+    ):
         with fitting_run(name):
             model, curve = fitting.fit(
                 build,
@@ -62,9 +70,12 @@ def main(name: str, arrays: Path, out: Path, learning_curve: Path) -> None:
             images = (validation if len(validation[1]) else train)[0][:COMPARED]
             check_agreement(predicting.predict(model, images), classify(classifier, images))
         model_file.write_bytes(content)
-        if curve is None:
-            curve = [describe_end(classifier, *validation)]
-        write_curve(curve_file, curve)
+        predicted, probabilities = np.empty(0, dtype=np.int64), None
+        if len(validation[1]):
+            predicted, probabilities = classify(classifier, validation[0])
+        write_answers(answers_folder, validation[1], predicted, probabilities)
+        end = [describe_end(predicted, validation[1])]
+        write_curve(curve_file, end if curve is None else curve)
     print(f"{name}: {len(content) / 1e6:.2f} MB")
 
 
@@ -113,17 +124,29 @@ def quiet_imports() -> Iterator[None]:
         os.close(screen)
 
 
-def describe_end(
-    classifier: Classifier, images: NDArray[np.float32], labels: NDArray[np.uint8]
-) -> dict[str, float]:
+def describe_end(predicted: NDArray[np.int64], labels: NDArray[np.uint8]) -> dict[str, float]:
     """The learning curve of a model without epochs: one row, for the end of the fit.
 
     It has no `val_accuracy` if there are no validation images.
     """
     row: dict[str, float] = {"epoch": 0}
     if len(labels):
-        row["val_accuracy"] = float((classify(classifier, images)[0] == labels).mean())
+        row["val_accuracy"] = float((predicted == labels).mean())
     return row
+
+
+def write_answers(
+    folder: Path,
+    labels: NDArray[np.uint8],
+    predicted: NDArray[np.int64],
+    probabilities: NDArray[np.float32] | None,
+) -> None:
+    """Writes what a model says of images, and their labels, as arrays to a new folder."""
+    folder.mkdir()
+    np.save(folder / "labels.npy", labels.astype(np.int64))
+    np.save(folder / "predicted.npy", predicted)
+    nothing = np.empty((len(labels), 0), np.float32)
+    np.save(folder / "probabilities.npy", nothing if probabilities is None else probabilities)
 
 
 def write_curve(path: Path, rows: list[dict[str, float]]) -> None:

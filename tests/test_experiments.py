@@ -67,26 +67,46 @@ def table(project: Path, *arguments: str, status: int = 0) -> str:
 
 def accuracy(project: Path, revision: str) -> float:
     content = run("git", "show", f"{revision}:metrics/{RUN}.json", cwd=project).stdout
-    return json.loads(content)["accuracy"]
+    return json.loads(content)["validation"]["accuracy"]
+
+
+def accuracy_on_test(project: Path, revision: str) -> float:
+    content = run("git", "show", f"{revision}:metrics/{RUN}.json", cwd=project).stdout
+    return json.loads(content)["test"]["accuracy"]
 
 
 def test_the_table_has_the_sweep_and_what_it_is_compared_with(swept: Path) -> None:
     lines = table(swept).splitlines()
-    assert lines[0].split() == ["run", "experiment", "parameters", "accuracy", "change"]
+    titles = ["run", "experiment", "parameters", "validation accuracy", "change", "best"]
+    assert re.split(r"\s{2,}", lines[0].strip()) == titles
+    assert lines.pop().startswith("best: the best of a run, and what is not significantly worse ")
     assert all(len(line) <= 120 for line in lines)
     baseline = accuracy(swept, "main")
     rows = [re.split(r"\s{2,}", line.strip()) for line in lines[2:]]
-    assert [RUN, "main", f"{baseline:.4f}"] in rows
+    (row,) = [row for row in rows if row[1] == "main"]
+    assert row[2].startswith(f"{baseline:.4f} (")
     refs = run("git", "for-each-ref", "--format=%(refname)", "refs/exps", cwd=swept).stdout.split()
     revisions = {ref.rsplit("/", 1)[1]: ref for ref in refs}
     for name, depth in DEPTHS.items():
         value = accuracy(swept, revisions[name])
         assert value != baseline
         setting = f"{RUN}.max_depth={depth}"
-        assert [RUN, name, setting, f"{value:.4f}", f"{value - baseline:+.4f}"] in rows
-    values = [float(row[-1] if row[1] == "main" else row[-2]) for row in rows]
+        (row,) = [row for row in rows if row[1] == name]
+        assert row[2] == setting
+        assert row[3].startswith(f"{value:.4f} (")
+        assert row[4] == f"{value - baseline:+.4f}"
+    values = [float(row[-2 if row[1] == "main" else -3].split()[0]) for row in rows]
     assert len(values) == 4
     assert values == sorted(values, reverse=True)
+    marks = [row[-1] for row in rows]
+    assert marks[0] == "yes"
+    assert set(marks) <= {"yes", "no"}
+    with_test = table(swept, "--test").splitlines()
+    assert with_test[0].split()[-1] == "test"
+    assert (
+        f"{accuracy_on_test(swept, 'main'):.4f}"
+        in with_test[2 + [r[1] for r in rows].index("main")]
+    )
 
 
 def test_the_table_has_any_metric_and_refuses_others(swept: Path) -> None:

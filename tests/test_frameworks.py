@@ -110,7 +110,7 @@ def test_a_third_framework_trains_exports_evaluates_and_plots(project: Path) -> 
     expected = ((test[:, None, :] - centroids) ** 2).sum(axis=2).argmin(axis=1)
     session = open_classifier(project / f"data/models/{RUN}.onnx", threads=1)
     np.testing.assert_array_equal(classify(session, test)[0], expected)
-    scores = json.loads((project / f"metrics/{RUN}.json").read_text())
+    scores = json.loads((project / f"metrics/{RUN}.json").read_text())["test"]
     assert scores["accuracy"] == round(float((expected == truth).mean()), 6)
     assert "log_loss" not in scores
     pictures = {path.name for path in (project / f"plots/{RUN}/pictures").iterdir()}

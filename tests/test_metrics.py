@@ -72,7 +72,7 @@ def test_wilson_interval_by_hand() -> None:
         "accuracy_low",
         "accuracy_high",
         "macro_f1",
-        "test_images",
+        "images",
     ]
 
 
@@ -100,7 +100,7 @@ def test_a_new_metric_is_one_entry_and_its_tolerance(project: Path) -> None:
     )
     name = "fashion_mnist-mlp"
     run("dvc", "repro", f"evaluate@{name}", "evaluate@fashion_mnist-svc", cwd=project)
-    scores = json.loads((project / f"metrics/{name}.json").read_text())
+    scores = json.loads((project / f"metrics/{name}.json").read_text())["test"]
     labels = np.load(project / "data/reshaped/fashion_mnist-flat/test/labels.npy")
     probabilities = np.load(project / f"data/probabilities/{name}.npy")
     expected = metrics.top_k_accuracy_score(labels, probabilities, k=2)

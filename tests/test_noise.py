@@ -34,16 +34,16 @@ def test_two_recipes_are_compared_and_the_spread_is_quoted(revisions: Path, tmp_
     said = run(*command, cwd=project).stdout
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines()[2:4]]
     assert [row[0] for row in rows] == ["100", "101"]
-    scores = json.loads((project / f"metrics/{RUN}.json").read_text())
+    scores = json.loads((project / f"metrics/{RUN}.json").read_text())["validation"]
     assert rows[0][1:] == ["0.2000", f"{scores['accuracy']:.4f}"]
-    assert "the workspace: mean accuracy 0." in said
+    assert "the workspace: mean validation accuracy 0." in said
     assert "Paired by seed: difference +0." in said
     names = run("dvc", "exp", "list", "--name-only", cwd=project).stdout
     assert {f"noise-{RUN}-seed100", f"noise-{RUN}-seed101"} <= set(names.split())
     assert run("git", "status", "--porcelain", cwd=project).stdout == "?? docs/\n"
 
     report = run("python", "-m", "tools.review", "after", cwd=project).stdout
-    assert f"Seed noise of `{RUN}`: mean accuracy 0." in report
+    assert f"Seed noise of `{RUN}`: mean validation accuracy 0." in report
     assert "over 2 seeds" in report
     assert "measured with the recipe after the change." in report
 

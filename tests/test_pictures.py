@@ -100,7 +100,7 @@ def test_the_pages_show_every_picture_with_a_caption(trained: Path) -> None:
     pages = re.findall(r"^- \[(.+)\]\((.+\.md)\): ", overview, re.M)
     assert sorted(name for name, _ in pages) == sorted(RUNS)
     for name in RUNS:
-        scores = json.loads((trained / f"metrics/{name}.json").read_text())
+        scores = json.loads((trained / f"metrics/{name}.json").read_text())["test"]
         said = f"): {scores['accuracy']:.4f}"
         if count := scores["near_duplicates"]:
             others = scores["accuracy_without_near_duplicates"]

@@ -33,7 +33,7 @@ def test_every_run_has_its_files(trained: Path, name: str) -> None:
     content = (trained / f"data/models/{name}.onnx").read_bytes()
     onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
     session = onnxruntime.InferenceSession(content)
-    metrics = json.loads((trained / f"metrics/{name}.json").read_text())
+    metrics = json.loads((trained / f"metrics/{name}.json").read_text())["test"]
     outputs = {value.name: value for value in session.get_outputs()}
     (images,) = session.get_inputs()
     size = [28, 28, 1] if RUNS[name]["dataset"] == "fashion_mnist" else [32, 32, 3]
@@ -55,7 +55,7 @@ def test_every_run_has_its_files(trained: Path, name: str) -> None:
 
     with (trained / f"plots/{name}/predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == metrics["test_images"] == 150
+    assert len(rows) == metrics["images"] == 150
     hits = sum(row["actual"] == row["predicted"] for row in rows)
     assert metrics["accuracy"] == pytest.approx(hits / 150, abs=1e-6)
     assert metrics["accuracy_low"] < metrics["accuracy"] < metrics["accuracy_high"]
@@ -164,7 +164,7 @@ def test_an_experiment_shows_in_the_diffs(project: Path) -> None:
     assert "models.fashion_mnist-svc.params.C" in parameters
     changed = json.loads(run("dvc", "metrics", "diff", "--json", cwd=project).stdout)
     assert list(changed) == ["metrics/fashion_mnist-svc.json"]
-    assert changed["metrics/fashion_mnist-svc.json"]["accuracy"]["diff"] != 0
+    assert changed["metrics/fashion_mnist-svc.json"]["test.accuracy"]["diff"] != 0
     plots = json.loads(run("dvc", "plots", "diff", "HEAD", "--json", cwd=project).stdout)["data"]
     (predictions,) = plots["plots/fashion_mnist-svc/predictions.csv"]
     points = predictions["content"]["data"]["values"]

@@ -105,9 +105,13 @@ def test_the_stages_run_in_the_environment_of_dvc() -> None:
 
 WRONG = {
     "a list": ("[]", "not a JSON object; "),
-    "a key is missing": ('{"accuracy": 0.5}', "accuracy_low is missing, and not of type "),
-    "text for a number": ('{"accuracy": "x"}', "accuracy is 'x', and not of type "),
-    "null": ('{"accuracy": null}', "accuracy is None, and not of type "),
+    "no test images": ('{"validation": {}}', "test is missing, and not of type dict"),
+    "a key is missing": (
+        '{"test": {"accuracy": 0.5}}',
+        "accuracy_low is missing, and not of type ",
+    ),
+    "text for a number": ('{"test": {"accuracy": "x"}}', "accuracy is 'x', and not of type "),
+    "null": ('{"test": {"accuracy": null}}', "accuracy is None, and not of type "),
 }
 
 

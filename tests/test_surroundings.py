@@ -129,7 +129,11 @@ def test_data_that_an_experiment_would_lack_is_named(project: Path) -> None:
 def test_a_failed_experiment_says_where_the_reason_is(project: Path) -> None:
     from tools.experiments import experiments_table
 
-    metrics = {f"metrics/{RUN}.json": {"data": {"accuracy": 0.5}}}
+    metrics = {
+        f"metrics/{RUN}.json": {
+            "data": {"validation": {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}}
+        }
+    }
     data = {"metrics": metrics, "params": {"params.yaml": {"data": {"seed": 1}}}}
     commit = {"name": "main", "rev": "1" * 40, "data": data}
     failed = commit | {"name": "mine"}
@@ -138,7 +142,7 @@ def test_a_failed_experiment_says_where_the_reason_is(project: Path) -> None:
         {"revs": [failed], "executor": {"state": "failed"}},
         {"revs": [broken], "executor": None},
     ]
-    said = experiments_table(commit | {"experiments": experiments}, "accuracy")
+    said = experiments_table(commit | {"experiments": experiments}, "accuracy", test=False)
     assert said.endswith("\n`dvc queue logs mine` says why mine failed.")
     assert said.splitlines()[3].split() == ["old", "broken"]
 

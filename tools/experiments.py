@@ -1,9 +1,9 @@
-"""Prints the experiments on the last commit: what each changed, and its effect on a metric.
+"""Prints the experiments on the last commit, ranked by the validation images.
 
-.venv/bin/python -m tools.experiments [METRIC]
+.venv/bin/python -m tools.experiments [METRIC] [--test]
 
 `dvc exp show` has one column for each parameter and each metric of each run. This table always has
-the same five columns.
+the same few columns.
 """
 
 import re
@@ -21,33 +21,41 @@ from tabulate import tabulate
 from stages.runtime.errors import InputError
 from tools.engine.readable import require_readable
 from tools.engine.repository import explain, is_shallow, require_commit
+from tools.revisions.best import find_best
 from tools.revisions.definitions import read_definitions
 
-COLUMNS = {  # title: maximum width; with the gaps at most 120 characters
-    "run": 30,
-    "experiment": 18,
-    "parameters": 42,
-    "metric": 10,
-    "change": 8,
-}
+WIDTHS = (27, 14, 28, 23, 8, 7)  # of the columns; with the gaps at most 120 characters
 
 State = dict[str, Any]  # as in `dvc exp show --json`
+Scores = dict[str, float]  # of a run on a split
 
 
 class Row(NamedTuple):
-    """A run that an experiment changed; `run` is empty if it changed none or has not finished."""
+    """A run that an experiment changed; `run` is empty if it changed none or has not finished.
+
+    `scores` are those on the validation images, `test` those on the test images. `state` is the
+    change of the metric, or why there is none.
+    """
 
     run: str
     experiment: str
+    revision: str
     parameters: str
-    value: float
-    change: str
+    scores: Scores
+    test: Scores
+    state: str
 
 
 def main(
     metric: Annotated[str, typer.Argument(help="any key of metrics/RUN.json")] = "accuracy",
+    test: Annotated[
+        bool, typer.Option("--test", help="show the test images too: not to choose by")
+    ] = False,
 ) -> None:
-    """Prints a table of the runs that experiments changed, for each run the highest value first.
+    """Prints a table of the runs that experiments changed, for each run the best first.
+
+    On the validation images: whoever picks the best of many by the test images reports a number
+    that is too good. Those that are not significantly worse than the best are marked.
 
     Raises:
         InputError: there is no repository here, or DVC cannot read it.
@@ -59,10 +67,10 @@ def main(
             (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]
     except DvcException as error:
         raise InputError(explain(error)) from None
-    typer.echo(experiments_table(commit, metric))
+    typer.echo(experiments_table(commit, metric, test))
 
 
-def experiments_table(commit: State, metric: str) -> str:
+def experiments_table(commit: State, metric: str, test: bool) -> str:
     """A table of the experiments on a commit, with the values of the commit for comparison.
 
     Raises:
@@ -71,9 +79,14 @@ def experiments_table(commit: State, metric: str) -> str:
     if commit["data"] is None:
         read_definitions("HEAD", commit["rev"], "correct and commit it")  # it knows the place
         raise InputError(f"HEAD cannot be read: {commit['error']['msg']}; correct and commit it")
-    before = metric_of_runs(commit, metric)
+    before = scores_of_runs(commit, "validation")
     if not before:
-        known = {key for file in commit["data"]["metrics"].values() for key in file["data"]}
+        raise InputError(
+            "no run has validation images; set validation_fraction of its data set, such as 0.1: "
+            "experiments are compared without the test images"
+        )
+    known = {key for scores in before.values() for key in scores if key != "images"}
+    if metric not in known:
         raise InputError(f"no run has the metric {metric}; choose one of {sorted(known)}")
     name = commit["name"] or commit["rev"][:7]
     rows = [row for exp in commit["experiments"] or [] for row in compare(exp, commit, metric)]
@@ -85,44 +98,79 @@ def experiments_table(commit: State, metric: str) -> str:
             f"There are no experiments on {name}; docs/experiments.md shows how to run some{lost}."
         )
     changed = {row.run for row in rows}
-    rows += [Row(key, name, "", value, "") for key, value in before.items() if key in changed]
-    rows.sort(key=lambda row: (row.run, -row.value))
-    cells = [[*row[:3], f"{row.value:.4f}" if row.run else "", row.change] for row in rows]
+    of_test = scores_of_runs(commit, "test")
+    rows += [
+        Row(run, name, commit["rev"], "", scores, of_test.get(run, {}), "")
+        for run, scores in before.items()
+        if run in changed and metric in scores
+    ]
+    rows.sort(key=lambda row: (row.run, -row.scores.get(metric, 0)))
+    best = find_best([(row.run, row.revision) for row in rows if row.run])
+    cells = []
+    for row in rows:
+        mark = best.get((row.run, row.revision), "")
+        value = [describe(row.scores, metric), row.state, mark]
+        cells.append([row.run, row.experiment, row.parameters, *value, describe(row.test, metric)])
+    header = ["run", "experiment", "parameters", f"validation {metric}", "change", "best", "test"]
+    shown = len(header) if test else len(header) - 1
     table = tabulate(
-        cells,
-        [metric if title == "metric" else title for title in COLUMNS],
+        [line[:shown] for line in cells],
+        header[:shown],
         disable_numparse=True,
-        maxcolwidths=list(COLUMNS.values()),
+        maxcolwidths=[*WIDTHS, 23][:shown],
     )
-    failed = [row.experiment for row in rows if row.change == "failed"]
-    return "\n".join(
-        [table, *(f"`dvc queue logs {name}` says why {name} failed." for name in failed)]
-    )
+    notes = [
+        f"`dvc queue logs {row.experiment}` says why {row.experiment} failed."
+        for row in rows
+        if row.state == "failed"
+    ]
+    if best:
+        notes.insert(
+            0,
+            "best: the best of a run, and what is not significantly worse on the same validation "
+            "images (exact McNemar test, Holm's correction).",
+        )
+    return "\n".join([table, *notes])
+
+
+def describe(scores: Scores, metric: str) -> str:
+    """The value of a metric, with the interval of accuracy."""
+    if metric not in scores:
+        return ""
+    value = f"{scores[metric]:.4f}"
+    if metric != "accuracy":
+        return value
+    return f"{value} ({scores['accuracy_low']:.3f} to {scores['accuracy_high']:.3f})"
 
 
 def compare(experiment: State, commit: State, metric: str) -> list[Row]:
     """The rows of an experiment, one for each run whose metric differs from that of the commit."""
     (now,) = experiment["revs"]
+    name = now["name"] or now["rev"][:7]
     if now["data"] is None:
-        return [Row("", now["name"] or now["rev"][:7], "", 0, "broken")]
+        return [Row("", name, "", "", {}, {}, "broken")]
     old, new = parameters(commit), parameters(now)
     edits = [f"{key}={new[key]}" for key in new if new[key] != old.get(key)]
     edited = re.sub(r"models\.([^ ]+?)\.params\.", r"\1.", " ".join(edits))
     state = (experiment["executor"] or {"state": "success"})["state"]
     if state != "success":
-        return [Row("", now["name"], edited, 0, state)]
-    before, after = metric_of_runs(commit, metric), metric_of_runs(now, metric)
-    return [
-        Row(key, now["name"], edited, value, f"{value - before[key]:+.4f}" if key in before else "")
-        for key, value in after.items()
-        if value != before.get(key)
-    ] or [Row("", now["name"], edited, 0, "none")]
+        return [Row("", name, "", edited, {}, {}, state)]
+    before, after = scores_of_runs(commit, "validation"), scores_of_runs(now, "validation")
+    of_test = scores_of_runs(now, "test")
+    rows = []
+    for changed, scores in after.items():
+        was = before.get(changed, {})
+        if scores != was and metric in scores:
+            change = f"{scores[metric] - was[metric]:+.4f}" if metric in was else ""
+            of_run = scores, of_test.get(changed, {})
+            rows.append(Row(changed, name, now["rev"], edited, *of_run, change))
+    return rows or [Row("", name, "", edited, {}, {}, "none")]
 
 
-def metric_of_runs(state: State, metric: str) -> dict[str, float]:
-    """The value of a metric for each run that has it."""
+def scores_of_runs(state: State, split: str) -> dict[str, Scores]:
+    """The metrics of each run on a split, if it has any."""
     files = state["data"]["metrics"].items()
-    return {Path(path).stem: file["data"][metric] for path, file in files if metric in file["data"]}
+    return {Path(path).stem: file["data"][split] for path, file in files if split in file["data"]}
 
 
 def parameters(state: State) -> dict[str, Any]:

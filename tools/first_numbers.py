@@ -105,7 +105,9 @@ def experiment(
 def read_accuracies(name: str) -> dict[str, float]:
     """The accuracy of each run in an experiment."""
     paths = {run: f"metrics/{run}.json" for run in PUBLISHED}
-    return {run: dvc.api.metrics_show(path, rev=name)["accuracy"] for run, path in paths.items()}
+    return {
+        run: dvc.api.metrics_show(path, rev=name)["test"]["accuracy"] for run, path in paths.items()
+    }
 
 
 if __name__ == "__main__":

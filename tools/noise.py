@@ -46,7 +46,7 @@ def main(
     ]
     with atomic_write(Path(NOISE.format(run=name))) as path:
         write_json(path, measured[-1])
-    titles = [base, head or "the workspace"] if base else ["accuracy"]
+    titles = [base, head or "the workspace"] if base else ["validation accuracy"]
     columns = {"seed": measured[0]["seeds"]} | {
         title: [f"{accuracy:.4f}" for accuracy in one["accuracy"]]
         for title, one in zip(titles, measured, strict=True)
@@ -97,10 +97,10 @@ def measure(revision: str, name: str, seeds: int, jobs: int) -> dict[str, Any]:
 
 
 def read_accuracy(folder: Path, commit: str, name: str) -> float:
-    """The accuracy of a run at a commit.
+    """The accuracy of a run on the validation images, at a commit.
 
     Raises:
-        InputError: its metrics are missing.
+        InputError: its metrics are missing, or no images were held out.
     """
     text = show_file(folder, commit, f"metrics/{name}.json")
     if text is None:
@@ -108,8 +108,14 @@ def read_accuracy(folder: Path, commit: str, name: str) -> float:
     name, remedy = f"{commit[:7]}: metrics/{name}.json", "run `make noise` again"
     with reading(name, "JSON file", remedy):
         scores = json.loads(text)
-    require_values(name, scores, {"accuracy": NUMBER}, remedy)
-    return float(scores["accuracy"])
+    require_values(name, scores, {"test": dict}, remedy)
+    if "validation" not in scores:
+        raise InputError(
+            f"{name}: no validation images; set validation_fraction of its data set, such as 0.1: "
+            "recipes are compared without the test images"
+        )
+    require_values(name, scores["validation"], {"accuracy": NUMBER}, remedy)
+    return float(scores["validation"]["accuracy"])
 
 
 if __name__ == "__main__":

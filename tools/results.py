@@ -11,7 +11,7 @@ from stages.runtime.command import run
 import typer
 from tabulate import tabulate
 
-from stages.runtime.files import NUMBER, read_json
+from stages.runtime.files import NUMBER, REMEDY, read_json, require_values
 from stages.runtime.inputs import reading
 from stages.runtime.lock import Stages, read_lock, read_lock_file
 from stages.runtime.parameters import read_parameter
@@ -21,7 +21,7 @@ from tools.engine.readable import require_readable
 from tools.engine.stages import find_timed, kind_of
 from tools.revisions.lock_changes import Reasons, explain
 
-SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "test_images")
+SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "images")
 OTHERS = "accuracy_without_near_duplicates"
 
 
@@ -61,14 +61,20 @@ def results_table(metrics: Path) -> str:
     secondary = {name: metric for name, metric in METRICS.items() if name != "accuracy"}
     rows = []
     for name in read_parameter("models"):
-        scores = read_json(metrics / f"{name}.json", **dict.fromkeys(SHOWN, NUMBER))
+        path = metrics / f"{name}.json"
+        splits = read_json(path, test=dict)
+        scores, held_out = splits["test"], splits.get("validation", {})
+        require_values(path, scores, dict.fromkeys(SHOWN, NUMBER), REMEDY)
         interval = f"{scores['accuracy_low']:.3f} to {scores['accuracy_high']:.3f}"
         values = [f"{scores[key]:.3f}" if key in scores else "" for key in secondary]
-        images = f"{scores['test_images']:,}"
+        images = f"{scores['images']:,}"
         others = f"{scores[OTHERS]:.4f}" if OTHERS in scores else ""
-        rows.append([f"`{name}`", f"{scores['accuracy']:.4f}", interval, others, *values, images])
+        chosen_by = f"{held_out['accuracy']:.4f}" if held_out else ""
+        accuracy = f"{scores['accuracy']:.4f}"
+        rows.append([f"`{name}`", chosen_by, accuracy, interval, others, *values, images])
     titles = [metric.title for metric in secondary.values()]
-    header = ["run", "accuracy", "95% interval", "without near duplicates", *titles, "test images"]
+    header = ["run", "validation", "test accuracy", "95% interval", "without near duplicates"]
+    header += [*titles, "test images"]
     return tabulate(rows, header, tablefmt="github", disable_numparse=True)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
+from stages.runtime.files import read_bytes
 from stages.runtime.inputs import reading
 
 REMEDY = "run `dvc repro` to recreate it"
@@ -51,6 +52,33 @@ def write_probabilities(path: Path, probabilities: NDArray[np.float32] | None, i
     array = np.empty((images, 0), np.float32) if probabilities is None else probabilities
     with path.open("wb") as file:
         np.save(file, array, allow_pickle=False)
+
+
+def read_answers(
+    folder: Path,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32] | None]:
+    """Labels and predicted labels, both (n,), and probabilities, from what `train` has written.
+
+    Raises:
+        InputError: a file is missing or not valid.
+    """
+    labels, predicted = (
+        read_labels(path, read_bytes(path))
+        for path in (folder / f"{name}.npy" for name in ("labels", "predicted"))
+    )
+    if len(labels) != len(predicted):
+        raise InputError(f"{folder}: {len(labels)} labels, {len(predicted)} predictions; {REMEDY}")
+    path = folder / "probabilities.npy"
+    return labels, predicted, read_probabilities(path, read_bytes(path), len(labels))
+
+
+def read_labels(name: object, content: bytes) -> NDArray[np.int64]:
+    """Labels, (n,), from the content of an array file."""
+    with reading(f"{name}", "file of labels", REMEDY):
+        array: NDArray[np.int64] = np.load(io.BytesIO(content), allow_pickle=False)
+        if array.dtype != np.int64 or array.ndim != 1:
+            raise ValueError(f"{array.dtype}, {array.shape}; expected int64, (n,)")
+        return array
 
 
 def read_probabilities(name: object, content: bytes, images: int) -> NDArray[np.float32] | None:

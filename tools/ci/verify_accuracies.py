@@ -13,7 +13,7 @@ from stages.runtime.command import run
 import typer
 
 from stages.runtime.errors import InputError
-from stages.runtime.files import NUMBER, read_json, require_values
+from stages.runtime.files import NUMBER, REMEDY, read_json, require_values
 from stages.runtime.parameters import read_parameter
 from tools.engine.programs import show_file, starting
 from tools.pull import INCOMPLETE
@@ -55,9 +55,11 @@ def other_accuracy(name: str) -> list[str]:
     committed = show_file(Path.cwd(), "HEAD", path.as_posix())
     if committed is None:
         return [f"`{name}`: {path} is not committed"]
-    was, now = json.loads(committed), read_json(path, accuracy=NUMBER)
+    was, now = json.loads(committed), read_json(path, test=dict)["test"]
+    was = was.get("test", was)
     interval_of = dict.fromkeys(("accuracy_low", "accuracy_high"), NUMBER)
     require_values(f"HEAD: {path}", was, interval_of, "commit that of `make repro`")
+    require_values(path, now, {"accuracy": NUMBER}, REMEDY)
     if was["accuracy_low"] <= now["accuracy"] <= was["accuracy_high"]:
         return []
     interval = f"{was['accuracy_low']:.4f} to {was['accuracy_high']:.4f}"

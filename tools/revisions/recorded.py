@@ -15,6 +15,7 @@ from tools.revisions.revision import Revision, classes_of
 from tools.revisions.significance import Answers
 from tools.store.objects import hash_bytes
 
+COMMIT = "run `dvc repro` there and commit"  # what to do about a revision's file
 NOISE = "docs/noise/{run}.json"  # what `make noise` measured
 
 
@@ -27,8 +28,11 @@ def read_noise(revision: Revision, run: str) -> dict[str, Any] | None:
 
 
 def read_scores(revision: Revision, run: str) -> dict[str, float]:
-    """The metrics of a run."""
-    scores: dict[str, float] = read_json(revision, f"metrics/{run}.json", accuracy=NUMBER)
+    """The metrics of a run on the test images; until November 2026 there were no others."""
+    path = f"metrics/{run}.json"
+    content = read_json(revision, path)
+    scores: dict[str, float] = content.get("test", content)
+    require_values(f"{revision.name}: {path}", scores, {"accuracy": NUMBER}, COMMIT)
     return scores
 
 
@@ -87,10 +91,10 @@ def read_json(revision: Revision, path: str, **kinds: Any) -> dict[str, Any]:
     Raises:
         InputError: it is missing, or not one.
     """
-    name, remedy = f"{revision.name}: {path}", "run `dvc repro` there and commit"
-    with reading(name, "JSON file", remedy):
+    name = f"{revision.name}: {path}"
+    with reading(name, "JSON file", COMMIT):
         content: dict[str, Any] = json.loads(read_text(revision, path))
-    require_values(name, content, kinds, remedy)
+    require_values(name, content, kinds, COMMIT)
     return content
 
 
@@ -103,7 +107,5 @@ def read_text(revision: Revision, path: str) -> str:
     try:
         text: str = revision.files.read_text(path, encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(
-            f"{revision.name} has no {path}; run `dvc repro` there and commit"
-        ) from None
+        raise InputError(f"{revision.name} has no {path}; {COMMIT}") from None
     return text

@@ -79,7 +79,7 @@ def describe_noise(before: Revision, after: Revision, runs: list[str]) -> list[s
 def describe_spread(accuracy: list[float]) -> str:
     """Mean and spread of the accuracies of one recipe, one per seed."""
     return (
-        f"mean accuracy {statistics.mean(accuracy):.4f}, standard deviation "
+        f"mean validation accuracy {statistics.mean(accuracy):.4f}, standard deviation "
         f"{statistics.stdev(accuracy):.4f} over {len(accuracy)} seeds "
         f"({min(accuracy):.4f} to {max(accuracy):.4f})"
     )
