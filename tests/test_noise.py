@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,22 +29,25 @@ def test_two_recipes_are_compared_and_the_spread_is_quoted(revisions: Path, tmp_
     project = shutil.copytree(revisions, tmp_path / "project")
     run("git", "checkout", "-q", "before", cwd=project)
     command = ["python", "-m", "tools.noise", RUN, "--seeds", "2", "--base", "after"]
-    command += ["--jobs", "1"]
     said = run(*command, cwd=project).stdout
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in said.splitlines()[2:4]]
     assert [row[0] for row in rows] == ["100", "101"]
-    scores = json.loads((project / f"metrics/{RUN}.json").read_text())["validation"]
-    assert rows[0][1:] == ["0.2000", f"{scores['accuracy']:.4f}"]
+    recorded = run("git", "show", f"after:metrics/{RUN}.json", cwd=project).stdout
+    scores = [json.loads(recorded), json.loads((project / f"metrics/{RUN}.json").read_text())]
+    assert rows[0][1:] == [f"{one['validation']['accuracy']:.4f}" for one in scores]
     assert "the workspace: mean validation accuracy 0." in said
     assert "Paired by seed: difference +0." in said
-    names = run("dvc", "exp", "list", "--name-only", cwd=project).stdout
-    assert {f"noise-{RUN}-seed100", f"noise-{RUN}-seed101"} <= set(names.split())
     assert run("git", "status", "--porcelain", cwd=project).stdout == "?? docs/\n"
+    rows = (project / "logs/trials.jsonl").read_text().splitlines()
+    states = [json.loads(row)["state"] for row in rows]
+    assert states == ["from the cache", "ran"]  # `make repro` has trained the first seed
 
     report = run("python", "-m", "tools.review", "after", cwd=project).stdout
     assert f"Seed noise of `{RUN}`: mean validation accuracy 0." in report
     assert "over 2 seeds" in report
     assert "measured with the recipe after the change." in report
+    assert run(*command, cwd=project).stdout == said
+    assert (project / "logs/trials.jsonl").read_text().splitlines() == rows
 
 
 @pytest.mark.parametrize(
@@ -63,20 +65,12 @@ def test_wrong_use(revisions: Path, arguments: list[str], message: str) -> None:
     assert message in run("python", "-m", "tools.noise", *arguments, cwd=revisions, status=2).stderr
 
 
-def test_a_failure_is_told_and_leaves_an_empty_queue(revisions: Path, tmp_path: Path) -> None:
+def test_a_failure_is_told_and_nothing_is_written(revisions: Path, tmp_path: Path) -> None:
     project = shutil.copytree(revisions, tmp_path / "project")
-    queued = ["dvc", "exp", "run", "--queue", "-n", "mine", "-S", "seed=-1", "check"]
-    run(*queued, cwd=project)
-    command = ["python", "-m", "tools.noise", RUN, "--seeds", "2"]
-    assert "DVC's queue already holds mine" in run(*command, cwd=project, status=2).stderr
-    run("dvc", "queue", "remove", "--queued", cwd=project)
-
     estimator = project / "stages/models/estimator.py"
     estimator.write_text("import nothing\n" + estimator.read_text())
+    command = ["python", "-m", "tools.noise", RUN, "--seeds", "2"]
     said = run(*command, cwd=project, status=2).stderr
-    assert f"noise-{RUN}-seed100 failed" in said or f"noise-{RUN}-seed101 failed" in said
-    assert "No module named 'nothing'" in said
-    assert "Queued" not in run("dvc", "queue", "status", cwd=project).stdout
+    assert "the workspace: seed 100 failed: " in said
+    assert "nothing" in said
     assert not (project / "docs/noise").exists()
-    workers = subprocess.run(["pgrep", "-f", str(project)], capture_output=True, check=False)
-    assert workers.stdout == b""

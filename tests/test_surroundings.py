@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import edit, make_repro, replace, run
+from conftest import make_repro, replace, run
 
 from stages.runtime.errors import InputError
 from tools.engine.programs import attempt
 from tools.engine.repository import find_project
-from tools.revisions.experiment_queue import clone_of, read_tasks, require_in_git
+from tools.revisions.clone import in_clone_of
 
 RUN = "fashion_mnist-decision_tree"
 
@@ -41,9 +41,10 @@ def test_a_project_in_a_subfolder(
     assert "no merge, rebase" in tool(inside, "resolve", status=2)
     monkeypatch.chdir(inside)
     assert find_project() == (inside.parent.resolve(), Path("sub"))
-    with clone_of("main") as clone:
-        assert "max_depth: null" in (clone / "params.yaml").read_text()
-        assert read_tasks(clone) == []
+    with in_clone_of("main") as clone:
+        assert "max_depth: null" in Path("params.yaml").read_text()
+        assert clone == Path.cwd()
+    assert "mean validation accuracy" in tool(inside, "noise", RUN, "--seeds", "2")
 
 
 def test_without_git_every_command_says_what_to_do(project: Path, tmp_path: Path) -> None:
@@ -55,12 +56,12 @@ def test_without_git_every_command_says_what_to_do(project: Path, tmp_path: Path
         "verify_files": [],
         "check_lock": [],
         "resolve": [],
-        "review": ["main"],
         "noise": [RUN],
+        "review": ["main"],
         "experiments": [],
         "first_numbers": ["data/first"],
     }
-    need_commit = list(tools)[5:]
+    need_commit = list(tools)[6:]
     for name, arguments in tools.items():
         said = tool(plain, name, *arguments, status=2)
         assert f"{plain} is not a git repository; run `git init && git add -A && git commit" in said
@@ -83,47 +84,15 @@ def test_a_shallow_clone_says_how_to_get_the_rest(project: Path, tmp_path: Path)
     assert f"main~1: no such revision in this clone, which is {rest}" in tool(
         clone, "review", "main~1", status=2
     )
-    for name, argument in (("noise", RUN), ("first_numbers", "data/first")):
-        said = tool(clone, name, argument, status=2)
-        assert "this clone is shallow, and DVC loses the result" in said
-        assert "`git fetch --unshallow`" in said
+    said = tool(clone, "first_numbers", "data/first", status=2)
+    assert "this clone is shallow, and DVC loses the result" in said
+    assert "`git fetch --unshallow`" in said
     assert "DVC loses them in a shallow clone: `git fetch --unshallow`" in tool(
         clone, "experiments"
     )
     assert "dvc.lock is current" in tool(clone, "check_lock")
     run("git", "fetch", "-q", "--unshallow", cwd=clone)
     run("git", "rev-parse", "--verify", "main~1", cwd=clone)
-
-
-@pytest.mark.filterwarnings("ignore:_NoneStep:DeprecationWarning")  # flatten_dict, in DVC
-def test_data_that_an_experiment_would_lack_is_named(project: Path) -> None:
-    mine = project / "data" / "mine"
-    shutil.copytree(project / "data" / "toy" / "fashion_mnist", mine)
-    data = edit(project)["data"]
-    data["fashion_mnist"]["path"] = "data/mine"
-    edit(project, data=data)
-    said = tool(project, "noise", RUN, "--seeds", "2", status=2)
-    assert "data/mine/test_images.png: an experiment would lack it, since it is neither in " in said
-    assert "`git add` it, or for data `dvc add data/mine` and `git add data/mine.dvc`, or " in said
-
-    def refused(path: str) -> str:
-        with pytest.raises(InputError) as error:
-            require_in_git(project, path)
-        return str(error.value).partition(":")[0]
-
-    run("dvc", "add", "-q", "data/mine", cwd=project)
-    assert refused("data/mine") == "data/mine.dvc"
-    run("git", "add", "data", cwd=project)
-    for path in ("data/mine", "data/toy/fashion_mnist", "data/full/cifar10", str(mine)):
-        require_in_git(project, path)
-    assert refused("data/missing") == "data/missing"
-    assert refused("../elsewhere") == "../elsewhere"
-    (project / "data" / "ignored").mkdir()
-    with (project / ".gitignore").open("a") as file:
-        file.write("/data/ignored\n")
-    assert refused("data/ignored") == "data/ignored"
-    (project / "stages" / "models" / "new.py").touch()
-    assert refused("data/mine") == "stages/models/new.py"
 
 
 def test_a_failed_experiment_says_where_the_reason_is(project: Path) -> None:

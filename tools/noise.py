@@ -3,8 +3,6 @@
 .venv/bin/python -m tools.noise RUN --seeds 5 [--base BASE [--head HEAD]]
 """
 
-import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,16 +12,18 @@ import numpy as np
 import typer
 from scipy.stats import ttest_rel
 from tabulate import tabulate
+from tqdm import tqdm
 
 from stages.runtime.errors import InputError
-from stages.runtime.files import NUMBER, atomic_write, require_values, write_json
-from stages.runtime.inputs import reading
-from tools.engine.programs import show_file
-from tools.engine.repository import require_all_commits
-from tools.revisions.experiment_queue import clone_of, queue, require_in_git, run_queue
+from stages.runtime.files import atomic_write, write_json
+from tools.engine import processes
+from tools.revisions.clone import in_clone_of
 from tools.revisions.recorded import NOISE
-from tools.revisions.revision import find_commit, open_revision, recipe_of
+from tools.revisions.revision import open_revision, recipe_of
 from tools.revisions.run_tables import describe_spread
+from tools.trials.lab import open_lab
+from tools.trials.run import run_trials
+from tools.trials.trial import FAILED, Trial
 
 
 def main(
@@ -33,14 +33,15 @@ def main(
     ] = 5,
     base: Annotated[str, typer.Option(help="a revision whose recipe to compare")] = "",
     head: Annotated[str, typer.Option(help="with that of this one; default: the workspace")] = "",
-    jobs: Annotated[int, typer.Option(min=1, help="experiments in parallel")] = os.cpu_count() or 1,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="seeds in parallel; default: one per core")
+    ] = None,
 ) -> None:
-    """Trains RUN once per seed, as experiments in DVC's queue, and prints mean and spread.
+    """Trains RUN once per seed, and prints mean and spread of its accuracy on validation images.
 
     With BASE, the recipes of two revisions are compared, paired by seed. The results for HEAD are
-    written to docs/noise/RUN.json, which `make review` quotes.
+    written to docs/noise/RUN.json, which `make review` quotes. Nobody looks at a test image.
     """
-    require_all_commits()
     measured = [
         measure(revision, name, seeds, jobs) for revision in ([base] if base else []) + [head]
     ]
@@ -73,49 +74,33 @@ def compare(before: list[float], after: list[float]) -> str:
     )
 
 
-def measure(revision: str, name: str, seeds: int, jobs: int) -> dict[str, Any]:
-    """The recipe of a run at a revision, and its accuracies, one per seed.
+def measure(revision: str, name: str, seeds: int, jobs: int | None) -> dict[str, Any]:
+    """The recipe of a run at a revision, and its validation accuracies, one per seed.
 
     Raises:
-        InputError: the revision has no such run, or an experiment failed.
+        InputError: the revision has no such run, or a trial failed.
     """
     with open_revision(revision) as opened:
         if name not in opened.runs:
             raise InputError(
                 f"{opened.name} has no run {name}; choose one of {', '.join(opened.runs)}"
             )
-        recipe = recipe_of(opened, name)
+        title, recipe = opened.name, recipe_of(opened, name)
         first = opened.parameters["seed"]
+    processes.preload(recipe["model"]["framework"])  # here: in a clone, of that one's engine
     numbers = list(range(first, first + seeds))
-    with clone_of(revision) as folder:
-        require_in_git(folder, recipe["data"]["path"])
-        tasks = queue(folder, name, numbers)
-        run_queue(folder, tasks, jobs)
-        commits = [find_commit(experiment, folder) for experiment in tasks.values()]
-        accuracies = [read_accuracy(folder, commit, name) for commit in commits]
-    return {"recipe": recipe, "seeds": numbers, "accuracy": accuracies}
-
-
-def read_accuracy(folder: Path, commit: str, name: str) -> float:
-    """The accuracy of a run on the validation images, at a commit.
-
-    Raises:
-        InputError: its metrics are missing, or no images were held out.
-    """
-    text = show_file(folder, commit, f"metrics/{name}.json")
-    if text is None:
-        raise InputError(f"{commit[:7]} has no metrics/{name}.json; run `make noise` again")
-    name, remedy = f"{commit[:7]}: metrics/{name}.json", "run `make noise` again"
-    with reading(name, "JSON file", remedy):
-        scores = json.loads(text)
-    require_values(name, scores, {"test": dict}, remedy)
-    if "validation" not in scores:
-        raise InputError(
-            f"{name}: no validation images; set validation_fraction of its data set, such as 0.1: "
-            "recipes are compared without the test images"
-        )
-    require_values(name, scores["validation"], {"accuracy": NUMBER}, remedy)
-    return float(scores["validation"]["accuracy"])
+    trials = [Trial(name, {"seed": seed}) for seed in numbers]
+    with (
+        in_clone_of(revision),
+        open_lab(name) as lab,
+        tqdm(total=seeds, desc=title, unit="seed") as bar,
+    ):
+        outcomes = run_trials(lab, trials, jobs, lambda number, outcome: bar.update())
+    for seed, outcome in zip(numbers, outcomes, strict=True):
+        if outcome.state == FAILED:
+            raise InputError(f"{title}: seed {seed} failed: {outcome.reason}")
+    accuracy = [float(np.mean(one.labels == one.predicted)) for one in outcomes]
+    return {"recipe": recipe, "seeds": numbers, "accuracy": accuracy}
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import psutil
 
 from stages.runtime.starter import EVERY, is_alive
 
+OWN = str(Path(__file__).resolve().parents[2])  # the folder of this module's project
 LOGS = Path("logs")
 SECONDS = LOGS / "seconds.json"  # that each stage took when it last ran
 LAST_LINES = 15  # shown of a failed stage's log
@@ -31,13 +32,18 @@ LIBRARIES = [
     *("PIL.PngImagePlugin", "psutil", "pydantic", "ruamel.yaml", "threadpoolctl", "typer"),
     __name__,  # so that an edit of it does not matter to a call that goes on
 ]
+# These may, for a command whose trainings all need them: half of the time of a small one.
+OF_FRAMEWORK = {"sklearn": ["sklearn.ensemble", "sklearn.pipeline", "sklearn.svm", "skl2onnx"]}
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(LIBRARIES)
 PLAIN_MODULE = re.compile(r"python -m stages\.\w+( [\w@%+=:,./-]+)*")  # nothing for a shell to do
 
 
-def preload() -> None:
-    """Starts the process that the others are forked from; it imports while this one goes on."""
+def preload(framework: str = "") -> None:
+    """Starts the process that the others are forked from; it imports while this one goes on.
+
+    If there is none yet, that imports what can be forked of `framework`, too.
+    """
+    PROCESSES.set_forkserver_preload([*LIBRARIES, *OF_FRAMEWORK.get(framework, [])])
     # Ctrl-C is for this process, which then stops the others.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -81,6 +87,8 @@ def execute(
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     os.chdir(folder)
+    # As in a Python that starts there: the modules of `stages` are those in `folder`.
+    sys.path[:] = [os.getcwd() if entry in ("", OWN) else entry for entry in sys.path]
     os.environ.clear()
     os.environ.update(environment)
     threading.Thread(target=end_with, args=(engine,), daemon=True).start()

@@ -5,8 +5,9 @@ content of such an object nor where its paths lead, and no object that is read-o
 """
 
 import hashlib
+import json
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -92,3 +93,13 @@ def read_folder(path: Path, name: str) -> dict[str, str]:
     if len(files) < len(entries) or folders & files.keys():
         raise InputError(f"{name}: the list of its files is refused: it has a path twice")
     return files
+
+
+def list_folder(files: Mapping[str, str]) -> tuple[str, bytes]:
+    """The name and the content of the object that lists the files of a folder: MD5 by path.
+
+    The content is what DVC writes, to the byte.
+    """
+    entries = [{"md5": files[path], "relpath": path} for path in sorted(files)]
+    content = json.dumps(entries, sort_keys=True).encode()
+    return f"{hash_bytes(content)}.dir", content

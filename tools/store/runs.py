@@ -15,6 +15,7 @@ import yaml
 from dvc.repo import Repo
 from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
 from dvc.stage.cache import StageCache, _get_cache_hash, _get_stage_hash
+from dvc.utils.serialize import dump_yaml
 
 from stages.runtime.files import atomic_write
 from stages.runtime.lock import parse
@@ -54,6 +55,32 @@ class CheckedStageCache(StageCache):  # type: ignore[misc]
 def get_key(record: dict[str, Any]) -> str:
     """The hash of a record's command, inputs and paths of outputs, by which DVC finds it."""
     return str(_get_cache_hash(copy.deepcopy(record), key=True))
+
+
+def find_record(repo: Repo, key: str) -> dict[str, Any] | None:
+    """The newest record of a key whose outputs DVC's cache has, by name alone; None without one."""
+    cache = StageCache(repo)
+    folder = Path(cache._get_cache_dir(key))
+    records = (
+        sorted(folder.iterdir(), key=lambda path: -path.stat().st_mtime_ns)
+        if folder.is_dir()
+        else []
+    )
+    for path in records:
+        record: dict[str, Any] | None = cache._load_cache(key, path.name)
+        if record and get_key(record) == key:
+            oids = [out["md5"] for out in record["outs"]]
+            if all(Path(repo.cache.local.oid_to_path(oid)).exists() for oid in oids):
+                return record
+    return None
+
+
+def write_record(repo: Repo, record: dict[str, Any]) -> None:
+    """Writes a record, an entry of dvc.lock, to where DVC looks for it."""
+    COMPILED_LOCK_FILE_STAGE_SCHEMA(record)
+    name = _get_cache_hash(copy.deepcopy(record))
+    with atomic_write(Path(StageCache(repo)._get_cache_path(get_key(record), name))) as partial:
+        dump_yaml(partial, record)
 
 
 def fetch_records(repo: Repo, cache: CheckedStageCache, key: str) -> None:

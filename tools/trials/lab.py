@@ -1,0 +1,161 @@
+"""What all trials of a run share: its chain of stages, copies of its code, and what is known."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from stages.check import check
+from stages.runtime.errors import InputError
+from stages.runtime.files import locked, remove
+from stages.runtime.lock import read_lock_file
+from stages.runtime.parameters import read_parameters
+from tools.engine import processes
+from tools.engine.plan import open_repository
+from tools.store.runs import find_record, get_key, write_record
+from tools.trials.chain import Entry, Link, Root, read_chain
+from tools.trials.contents import Files, describe, keep, read_outputs
+from tools.trials.sandbox import copy_roots, lay_out
+from tools.trials.trial import Trial
+from tools.trials.values import require_may_vary, set_values
+
+FOLDER = Path(".dvc/tmp/trials")
+GATES = ("check", "audit")  # stages whose output says no more than that others may go on
+
+
+@dataclass
+class Lab:
+    """A run whose trials are made: `parameters` are those of params.yaml.
+
+    `known` has the outputs of stages, by the keys of their records in DVC's run cache; `gates`
+    those of the stages that trials do not run; `checked` the objects that were hashed.
+    """
+
+    repo: Repo
+    run: str
+    parameters: dict[str, Any]
+    chain: list[Link]
+    roots: dict[str, Root]
+    known: dict[str, dict[str, Files]] = field(default_factory=dict)
+    gates: dict[str, Files] = field(default_factory=dict)
+    checked: set[str] = field(default_factory=set)
+
+    @property
+    def dataset(self) -> str:
+        """The data set of the run."""
+        return str(self.parameters["models"][self.run]["dataset"])
+
+    @property
+    def answers(self) -> str:
+        """The folder in which the training says what it answered for the validation images."""
+        return f"data/validation/{self.run}"
+
+    def find_parameters(self, trial: Trial) -> dict[str, Any]:
+        """All parameters of a trial.
+
+        Raises:
+            InputError: a value is not valid, or its parameter cannot vary.
+        """
+        for name in trial.values:
+            require_may_vary(name, self.run, self.dataset)
+        parameters = set_values(self.parameters, trial.values)
+        try:
+            check(parameters)
+        except InputError as error:
+            raise InputError(f"params.yaml: {error}") from None
+        return parameters
+
+    def find_outputs(self, link: Link, entry: Entry) -> tuple[str, dict[str, Files] | None]:
+        """The key of a stage with these inputs, and its outputs, if it has ever run."""
+        paths = [{"path": path} for path in link.outs]
+        key = get_key(entry | {"outs": paths})
+        if key not in self.known:
+            record = find_record(self.repo, key)
+            contents = record and read_outputs(self.repo, record["outs"])
+            if contents and all(f.size >= 0 for files in contents.values() for f in files.values()):
+                self.known[key] = contents
+        return key, self.known.get(key)
+
+    def record(self, link: Link, entry: Entry, key: str, folder: Path) -> dict[str, Files]:
+        """Keeps the outputs that a stage has written to a folder in DVC's cache, with a record.
+
+        Raises:
+            InputError: it has not written one, or what it read in the workspace has changed.
+        """
+        for path in link.deps:
+            root = self.roots.get(path)
+            if root and root.is_here and (folder / path).resolve() == Path(path).resolve():
+                with self.repo.lock:
+                    if root.of_dvc.get_hash().value != root.entry["md5"]:
+                        raise InputError(f"{path} changed while it ran; run again")
+        contents = {path: keep(self.repo, folder / path) for path in link.outs}
+        if link.is_recorded:
+            outs = [describe(path, files) for path, files in contents.items()]
+            write_record(self.repo, entry | {"outs": outs})
+        self.known[key] = contents
+        return contents
+
+    def lay_out(self, link: Link, entry: Entry, contents: Mapping[str, Files], name: str) -> Path:
+        """A new folder for the command of a stage to run in, with its inputs."""
+        folder = FOLDER / name
+        folder.mkdir()
+        lay_out(self.repo, link, entry, FOLDER / "copies", contents, folder, self.checked)
+        return folder
+
+
+@contextmanager
+def open_lab(run: str) -> Iterator[Lab]:
+    """Reads what the trials of a run need, from the workspace; what is edited later has no effect.
+
+    Raises:
+        InputError: there is no such run, or a file that it needs is missing or not valid.
+    """
+    FOLDER.parent.mkdir(parents=True, exist_ok=True)
+    with locked(FOLDER.with_name("trials.lock"), "runs trials"), open_repository() as repo:
+        remove(FOLDER)  # what a killed process has left
+        (FOLDER / "copies").mkdir(parents=True)
+        try:
+            with repo.lock:
+                chain, roots = read_chain(repo, run)
+            lab = Lab(repo, run, read_parameters(), chain, roots)
+            require_answers(lab)
+            processes.preload(lab.parameters["models"][run]["framework"])
+            copy_roots(repo, roots, FOLDER / "copies", lab.checked)
+            yield lab
+        except DvcException as error:
+            raise InputError(str(error)) from None
+        finally:
+            shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def require_answers(lab: Lab) -> None:
+    """Refuses a pipeline of old, which says nothing of the validation images."""
+    if lab.answers not in lab.chain[-1].outs:
+        raise InputError(
+            f"dvc.yaml: train@{lab.run} does not write {lab.answers}, by which trials are "
+            "compared; choose a revision since November 2026"
+        )
+
+
+def believe_audit(link: Link, entry: Entry) -> list[dict[str, Any]]:
+    """The outputs of the audit, if dvc.lock says that it has passed with just these inputs.
+
+    Trials never open the test images, so they do not run it: they train on no other images than
+    the pipeline does, and hold out others.
+
+    Raises:
+        InputError: dvc.lock does not say so.
+    """
+    recorded = read_lock_file().get(link.name, {})
+    known = {key: recorded.get(key) for key in entry}
+    if get_key(known | {"outs": []}) != get_key(entry | {"outs": []}):
+        raise InputError(
+            f"{link.name} has not passed with the data and code that are here; run `make repro`"
+        )
+    outs: list[dict[str, Any]] = recorded["outs"]
+    return outs
