@@ -116,9 +116,10 @@ def run(
     return result
 
 
-def repro(project: Path) -> list[str]:
+def repro(project: Path, *targets: str) -> list[str]:
     """Runs `dvc repro` and returns the names of the stages that ran, in order."""
-    return re.findall(r"^Running stage '(.+)':$", run("dvc", "repro", cwd=project).stdout, re.M)
+    said = run("dvc", "repro", *targets, cwd=project).stdout
+    return re.findall(r"^Running stage '(.+)':$", said, re.M)
 
 
 def make_repro(project: Path, *options: str, jobs: int = 2) -> dict[str, str]:

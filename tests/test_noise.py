@@ -38,8 +38,8 @@ def test_two_recipes_are_compared_and_the_spread_is_quoted(revisions: Path, tmp_
     assert "the workspace: mean validation accuracy 0." in said
     assert "Paired by seed: difference +0." in said
     assert run("git", "status", "--porcelain", cwd=project).stdout == "?? docs/\n"
-    rows = (project / "logs/trials.jsonl").read_text().splitlines()
-    states = [json.loads(row)["state"] for row in rows]
+    made = (project / "logs/trials.jsonl").read_text().splitlines()
+    states = [json.loads(row)["state"] for row in made]
     assert states == ["from the cache", "ran"]  # `make repro` has trained the first seed
 
     report = run("python", "-m", "tools.review", "after", cwd=project).stdout
@@ -47,7 +47,7 @@ def test_two_recipes_are_compared_and_the_spread_is_quoted(revisions: Path, tmp_
     assert "over 2 seeds" in report
     assert "measured with the recipe after the change." in report
     assert run(*command, cwd=project).stdout == said
-    assert (project / "logs/trials.jsonl").read_text().splitlines() == rows
+    assert (project / "logs/trials.jsonl").read_text().splitlines() == made
 
 
 @pytest.mark.parametrize(
