@@ -1,6 +1,7 @@
 """The Markdown of a review."""
 
 from tools.revisions.change_tables import describe_data, describe_parameters, describe_stages
+from tools.revisions.looks import list_looks
 from tools.revisions.markdown import code
 from tools.revisions.revision import Revision
 from tools.revisions.run_tables import describe_classes, tabulate_runs
@@ -27,17 +28,18 @@ def render(
     warnings: list[str],
     pictures: str,
 ) -> str:
-    """The report: verdict, runs, parameters, data, stages, classes, and the given `pictures`."""
+    """The report: verdict, runs, looks at their test images, what changed, given `pictures`."""
     sections = [
         conclude(before, after, verdicts, regressions, warnings),
         tabulate_runs(before, after, verdicts),
+        list_looks(after, [one.run for one in verdicts if one.word not in (SAME, REMOVED)]),
         section("Parameters", describe_parameters(before, after)),
         section("Data", describe_data(before, after)),
         section("Stages", describe_stages(before, after)),
         section("Classes", describe_classes(verdicts)),
         section("Pictures", pictures),
     ]
-    return "\n\n".join(sections) + "\n"
+    return "\n\n".join(filter(None, sections)) + "\n"
 
 
 def conclude(
