@@ -26,22 +26,30 @@ from stages.runtime.pins import require_pins
 COMPARED = 500  # images on which the file is compared with the fitted model
 
 
-def main(name: str, arrays: Path, out: Path, learning_curve: Path, answers: Path) -> None:
+def main(
+    name: str,
+    framework: str,
+    model_name: str,
+    arrays: Path,
+    out: Path,
+    learning_curve: Path,
+    answers: Path,
+) -> None:
     """Fits `models`.`name` of params.yaml; writes `out` (ONNX) and `learning_curve` (CSV).
 
     And the folder `answers`, what the file says of the validation images, so that models can be
     compared, and one chosen, where nobody has a test image.
     """
-    settings = read_parameter(f"models.{name}")
+    params = read_parameter(f"models.{name}.params")
     seed, threads = read_parameter("seed"), read_parameter("threads")
-    require_pins(settings["framework"])
+    require_pins(framework)
     with quiet_imports():
-        fitting = import_module(f"stages.frameworks.{settings['framework']}.fit")
-        predicting = import_module(f"stages.frameworks.{settings['framework']}.predict")
-        converting = import_module(f"stages.frameworks.{settings['framework']}.convert")
-        build = import_module(f"stages.models.{settings['model']}").build
+        fitting = import_module(f"stages.frameworks.{framework}.fit")
+        predicting = import_module(f"stages.frameworks.{framework}.predict")
+        converting = import_module(f"stages.frameworks.{framework}.convert")
+        build = import_module(f"stages.models.{model_name}").build
     metadata = read_json(arrays / "about.json", classes=list)
-    params = number_classes(settings["params"], metadata["classes"])
+    params = number_classes(params, metadata["classes"])
     if hasattr(fitting, "check_values"):  # those that `check` cannot know
         try:
             fitting.check_values(build, params)

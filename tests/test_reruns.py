@@ -94,6 +94,15 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
         },
     ),
     "a new run": (add_run, {"check", "compare"} | of_run("fashion_mnist-bayes")),
+    "the space that is searched": (
+        substitute(
+            "params.yaml",
+            "params: {estimator: sklearn.svm.SVC, C: 1.0, kernel: rbf}",
+            "params: {estimator: sklearn.svm.SVC, C: 1.0, kernel: rbf}\n"
+            "    tune: {C: {low: 0.1, high: 10.0}}",
+        ),
+        {"check"},
+    ),
     "a comment in README": (add_comment("README.md"), set()),
     "a comment in params.yaml": (add_comment("params.yaml"), set()),
 }

@@ -16,8 +16,9 @@ def test_a_stage_starts_without_the_libraries_that_train(name: str) -> None:
 
 
 def test_only_keras_models_import_tensorflow(trained: Path, tmp_path: Path) -> None:
-    outs = [str(tmp_path / "model.onnx"), str(tmp_path / "curve.csv")]
-    command = ["train", "fashion_mnist-decision_tree", "data/reshaped/fashion_mnist-flat", *outs]
+    outs = [str(tmp_path / name) for name in ("model.onnx", "curve.csv", "answers")]
+    run_block = ["fashion_mnist-decision_tree", "sklearn", "estimator"]
+    command = ["train", *run_block, "data/reshaped/fashion_mnist-flat", *outs]
     code = f"""
 import runpy, sys
 sys.argv = {command}

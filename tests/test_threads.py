@@ -65,7 +65,8 @@ def count_busy(folder: Path, name: str, threads: int) -> int:
     """Trains a run in its own process and counts the busy threads, apart from its first."""
     parameters = {"seed": 1, "threads": threads, "models": {name: RUNS[name]}}
     (folder / "params.yaml").write_text(yaml.safe_dump(parameters))
-    command = ["-m", "stages.train", name, "arrays", "model.onnx", "curve.csv"]
+    made_of = [RUNS[name][key] for key in ("framework", "model")]
+    command = ["-m", "stages.train", name, *made_of, "arrays", "model.onnx", "curve.csv", "answers"]
     ticks: dict[str, int] = {}  # of each thread, as read last
     with subprocess.Popen([BIN / "python", *command], cwd=folder, env=ENVIRONMENT) as process:
         while process.poll() is None:

@@ -87,13 +87,17 @@ class Plot(Strict):
 
 
 class Run(Strict):
-    """A model on a data set; `params` are checked against the model's own signature."""
+    """A model on a data set; `params` are checked against the model's own signature.
+
+    `tune` is the space that `make tune` searches for better ones.
+    """
 
     dataset: str
     layout: str
     framework: str
     model: str
     params: dict[str, Any]
+    tune: dict[str, Any] = Field(default_factory=dict)
 
 
 def make_schema() -> Any:

@@ -11,6 +11,7 @@ from stages.runtime.errors import InputError
 from stages.runtime.pins import require_pins
 from stages.schema.parameters import Run
 from stages.schema.source import path_of, read_fields, read_imports, read_keys
+from stages.schema.space import ends_of, put, read_space
 from stages.schema.validation import Strict, show_value, validate
 
 STAGES = Path(__file__).parents[1]
@@ -44,6 +45,7 @@ def check_run(name: str, settings: Run, datasets: dict[str, Any]) -> None:
         )
     check_params(name, settings)
     check_class_weights(settings.params, f"models.{name}.params", datasets[settings.dataset])
+    check_space(name, settings, datasets[settings.dataset])
 
 
 def check_params(name: str, settings: Run) -> None:
@@ -63,6 +65,25 @@ def check_params(name: str, settings: Run) -> None:
             raise InputError(f"models.{name}.{error}") from None
         params = {key: value for key, value in params.items() if key in fields}
     validate(create_model("Params", __base__=Strict, **fields), params, "models", name, "params")
+
+
+def check_space(name: str, settings: Run, classes: list[str] | dict[Any, str]) -> None:
+    """Checks the space that is searched for better parameters, as if its ends were in `params`.
+
+    Raises:
+        InputError: it is not valid, or has a value that is not valid.
+    """
+    space = read_space(settings.tune, settings.params, "models", name, "tune")
+    for path, dimension in space.items():
+        for value in ends_of(dimension):
+            params = put(settings.params, path, value)
+            try:
+                check_params(name, settings.model_copy(update={"params": params}))
+                check_class_weights(params, f"models.{name}.params", classes)
+            except InputError as error:
+                at = ".".join(["models", name, "tune", *map(str, path)])
+                reason = str(error).removeprefix(f"models.{name}.")
+                raise InputError(f"{at}: {show_value(value)}: {reason}") from None
 
 
 def check_class_weights(value: Any, at: str, classes: list[str] | dict[Any, str]) -> None:

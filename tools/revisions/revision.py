@@ -95,7 +95,7 @@ def name_classes(data: dict[str, Any]) -> list[str]:
 def recipe_of(revision: Revision, run: str) -> dict[str, Any]:
     """All parameters that a run's training depends on, except the seed, as JSON has them."""
     parameters = revision.parameters
-    block = parameters["models"][run]
+    block = {key: value for key, value in parameters["models"][run].items() if key != "tune"}
     data = parameters["data"][block["dataset"]]
     recipe = {"model": block, "data": data, "normalize": parameters["normalize"]}
     as_json: dict[str, Any] = json.loads(json.dumps(recipe))  # labels become texts, as on disk
