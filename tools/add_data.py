@@ -4,10 +4,9 @@
 """
 
 import re
-import shutil
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import Annotated
 
 from stages.runtime.command import run
 
@@ -16,11 +15,11 @@ import typer
 from stages.datasets.arrays import SPLITS
 from stages.load import choose, read_splits
 from stages.runtime.errors import InputError
-from stages.runtime.files import atomic_write
 from stages.runtime.parameters import PARAMETERS, read_parameter
 from stages.runtime.text import NAME, cut, show
 from stages.sources.common.dataset import describe_dataset
 from stages.sources.common.splits import split_of, unwrap
+from tools.parameters.edit import write_text
 from tools.survey.block import add_block, format_block, suggest
 from tools.survey.look import Survey, look_at
 
@@ -54,7 +53,7 @@ def main(
     dataset = describe_dataset(f"data.{name}", block)
     choose(read_splits(dataset), dataset, read_parameter("seed"), near=0)  # near: it takes long
     if write:
-        write_parameters(name, block)
+        write_text(add_block(PARAMETERS.read_bytes().decode(), name, block))
     typer.echo(f"\n{'added to params.yaml' if write else 'For params.yaml; WRITE=1 adds it'}:\n")
     typer.echo(f"data:\n{format_block(name, block, indent=2)}")
     track = (
@@ -63,15 +62,6 @@ def main(
     if folder.is_absolute():
         track = "move the images into the project, so that git or DVC can track them"
     typer.echo(f"Then add a run with `dataset: {name}`, as README shows, and {track}.")
-
-
-def write_parameters(name: str, block: dict[str, Any]) -> None:
-    """Adds a data set to params.yaml, of which all else stays as it is."""
-    path = PARAMETERS.resolve()  # what a link leads to
-    content = add_block(path.read_bytes().decode(), name, block)
-    with atomic_write(path) as partial:
-        partial.write_bytes(content.encode())
-        shutil.copymode(path, partial)
 
 
 def shorten(folder: Path) -> Path:

@@ -1,16 +1,16 @@
 """The block of a data set in params.yaml: suggests, formats and adds it."""
 
-import io
 import re
 from typing import Any
 
-from ruamel.yaml import YAML, ScalarNode
+from ruamel.yaml import YAML
 
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import parse
 from stages.schema.parameters import Dataset
 from stages.schema.validation import validate
 from stages.sources.common.dataset import NUMBER
+from tools.parameters.yaml_text import add_lines, format_value
 from tools.survey.look import Survey
 
 VALIDATION, TEST = 0.1, 0.2  # shares of the training images that are held out
@@ -73,15 +73,6 @@ def format_block(name: str, block: dict[str, Any], indent: int) -> str:
     return "".join(f"{' ' * indent}{line}\n" for line in lines)
 
 
-def format_value(value: Any) -> str:
-    """A value in one line of YAML as DVC reads it."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style, yaml.allow_unicode, yaml.width = True, True, 10**6
-    text = io.StringIO()
-    yaml.dump(value, text)
-    return text.getvalue().removesuffix("...\n").strip()
-
-
 def add_block(content: str, name: str, block: dict[str, Any]) -> str:
     """The content of params.yaml with one more data set, after the last; the rest is as it was.
 
@@ -91,26 +82,9 @@ def add_block(content: str, name: str, block: dict[str, Any]) -> str:
     data = next(value for key, value in YAML().compose(content).value if key.value == "data")
     if data.flow_style:
         raise InputError("params.yaml: data is in braces; add the block by hand")
-    end = "\r\n" if "\r\n" in content else "\n"
-    indent = data.start_mark.column
-    lines = content.splitlines(keepends=True)
-    after = last_line(data) + 1
-    while after < len(lines) and re.match(rf" {{{indent + 1},}}#", lines[after]):
-        after += 1  # a comment on the last data set
-    if not lines[after - 1].endswith("\n"):
-        lines[after - 1] += end
-    added = format_block(name, block, indent).replace("\n", end)
-    changed = "".join([*lines[:after], added, *lines[after:]])
+    changed = add_lines(content, data, format_block(name, block, indent=0).splitlines())
     expected = parse(content)
     expected["data"][name] = block
     if parse(changed) != expected:
         raise InputError("params.yaml: data ends in an unusual way; add the block by hand")
     return changed
-
-
-def last_line(node: Any) -> int:
-    """The number of the last line of what a node of YAML has, without what follows it, from 0."""
-    if isinstance(node, ScalarNode) or node.flow_style or not node.value:
-        return int(node.end_mark.line)
-    last = node.value[-1]
-    return last_line(last[1] if isinstance(last, tuple) else last)
