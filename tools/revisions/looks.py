@@ -44,17 +44,18 @@ def count_looks(scored: Scored, revision: Revision, run: str) -> Looks:
     recorded = revision.stages.get(f"evaluate@{run}", {})
     entries = [*recorded.get("deps", []), *recorded.get("outs", [])]
     own = read_score(run, {entry["path"]: entry["md5"] for entry in entries})
-    if own is None:
-        raise InputError(f"{revision.name} has no score of {run}; run `dvc repro` there")
-    audited = read_audit(revision, revision.runs[run]["dataset"])["test"]
+    if own is None or run not in revision.runs:
+        raise InputError(f"{revision.name} has no score of it; run `dvc repro` there")
     known = {own, *(score for score in scored.scores if score.run == run)}
     same, others = {own.test}, set[str]()
-    if images := audited.get("sha256"):
-        same |= {score.test for score in known if score.images == images}
-        others |= {score.test for score in known if score.images}
-    if source := scored.sources.get(own.test):
-        same |= {test for test in scored.sources if scored.sources[test] == source}
-        others |= scored.sources.keys()
+    audited = scored.images.get(own.test) or hash_images(revision, run)
+    for origins, origin in (
+        (scored.images, audited),
+        (scored.sources, scored.sources.get(own.test)),
+    ):
+        if origin:
+            same |= {test for test in origins if origins[test] == origin}
+            others |= origins.keys()
     groups = networkx.Graph(
         (f"model {score.model}", f"predictions {score.predictions or score.model}")
         for score in known
@@ -62,9 +63,16 @@ def count_looks(scored: Scored, revision: Revision, run: str) -> Looks:
     )
     models = networkx.number_connected_components(groups)
     unknown = len({score.model for score in known if score.test not in same | others})
-    accuracy = read_scores(revision, run)["accuracy"]
-    optimism = expect_optimism(models, audited["images"], accuracy)
-    return Looks(run, models, audited["images"], unknown + scored.unreadable[run], optimism)
+    scores = read_scores(revision, run)
+    images = int(scores["images"])
+    optimism = expect_optimism(models, images, scores["accuracy"])
+    return Looks(run, models, images, unknown + scored.unreadable[run], optimism)
+
+
+def hash_images(revision: Revision, run: str) -> str:
+    """The SHA-256 of the test images of a run; empty if its audit is older than that."""
+    audit = read_audit(revision, revision.runs[run]["dataset"])
+    return str(audit["test"].get("sha256", ""))
 
 
 def expect_optimism(models: int, images: int, accuracy: float) -> float:
@@ -119,8 +127,9 @@ def list_missing(looks: list[Looks], scored: Scored) -> list[str]:
     unknown = sum(one.unknown for one in looks)
     lines = []
     if unknown:
+        records = "record" if unknown == 1 else "records"
         lines.append(
-            f"Not counted: {unknown:,} records that cannot be read, or of unknown test images."
+            f"Not counted: {unknown:,} {records} that cannot be read, or of unknown test images."
         )
     if scored.is_shallow:
         lines.append("Not counted: the commits that this shallow clone lacks.")

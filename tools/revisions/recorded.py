@@ -32,7 +32,10 @@ def read_scores(revision: Revision, run: str) -> dict[str, float]:
     path = f"metrics/{run}.json"
     content = read_json(revision, path)
     scores: dict[str, float] = content.get("test", content)
-    require_values(f"{revision.name}: {path}", scores, {"accuracy": NUMBER}, COMMIT)
+    if isinstance(content.get("test_images"), int):  # as it was called until then
+        scores["images"] = content["test_images"]
+    kinds = {"accuracy": NUMBER, "images": int}
+    require_values(f"{revision.name}: {path}", scores, kinds, COMMIT)
     return scores
 
 

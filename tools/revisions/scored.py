@@ -3,13 +3,12 @@
 import json
 import re
 import subprocess
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dvc.repo import Repo
 
@@ -31,26 +30,26 @@ FOLDERS = ("data/raw/", "data/normalized/", "data/reshaped/")  # each is made of
 class Score(NamedTuple):
     """A model of a run that was scored: MD5s of its file, its predictions and the test images.
 
-    `test` is that of the folder that `evaluate` read, which depends on normalization and layout;
-    `images` is the audit's SHA-256 of the images before these, empty if it is not known.
+    `test` is that of the folder that `evaluate` read: it depends on normalization and layout.
     """
 
     run: str
     model: str
     predictions: str
     test: str
-    images: str = ""
 
 
 @dataclass
 class Scored:
     """All scores that are known, and for each run how many records of one cannot be read.
 
-    `sources` has the MD5 of a folder of test images in data/raw by that of each made of it.
+    What is known of a `test`: `images` has the audit's SHA-256 of the images that it was made of,
+    `sources` the MD5 of their folder in data/raw.
     """
 
     scores: set[Score] = field(default_factory=set)
     unreadable: Counter[str] = field(default_factory=Counter)
+    images: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     is_shallow: bool = False
 
@@ -81,47 +80,55 @@ def read_score(run: str, entries: dict[str, str]) -> Score | None:
     return Score(run, model, entries.get(f"plots/{run}/predictions.csv", ""), tests[0])
 
 
-def find_dataset(paths: list[str]) -> str:
-    """The data set of a run, from the paths that `evaluate` reads; empty if there is none."""
-    names = [path.split("/")[-2].rpartition("-")[0] for path in paths if path.endswith("/test")]
-    return names[0] if names else ""
+def find_dataset(block: str) -> str:
+    """The data set whose test images a stage reads: data/reshaped/DATASET-LAYOUT/test."""
+    found = re.search(r"- path: \S*?([\w-]+)-\w+/test\n", block)
+    return found[1] if found else ""
 
 
 def read_history(scored: Scored) -> None:
-    """Adds what the dvc.lock of any commit that a branch, tag or experiment leads to records."""
-    log = ["log", "--all", "--full-history", "--format=%H", "--", str(LOCK)]
-    commits = call(HERE, "git", *log).split()
-    found: dict[tuple[str, str], set[Score]] = {}  # by commit and data set
-    locks = read_blobs([f"{commit}:./{LOCK}" for commit in commits])
-    for commit, lock in zip(commits, locks, strict=True):
-        for run, block in STAGE.findall(lock):
-            if score := scored.add(run, block):
-                dataset = find_dataset([path for path, _ in ENTRY.findall(block)])
-                found.setdefault((commit, dataset), set()).add(score)
-    asked = [(key, f"{key[0]}:./{folder}/{key[1]}.json") for key in found for folder in AUDITS]
-    audits = read_blobs([name for _, name in asked])
-    for (key, _), audit in zip(asked, audits, strict=True):
-        with suppress(ValueError, LookupError, TypeError):  # missing, or not as it is today
-            images = str(json.loads(audit)["test"]["sha256"])
-            scored.scores |= {score._replace(images=images) for score in found[key]}
+    """Adds what the dvc.lock of any commit that a branch, tag or experiment leads to records.
+
+    The oldest comes first: the first audit beside a folder that `evaluate` read is of the same
+    images. Later the data may have changed, and the run not have been scored again.
+    """
+    log = ["log", "--all", "--full-history", "--topo-order", "--reverse", "--format=%H"]
+    commits = call(HERE, "git", *log, "--", str(LOCK)).split()
+    with reading_git() as read:
+        for commit in commits:
+            for run, block in STAGE.findall(read(f"{commit}:./{LOCK}")):
+                score = scored.add(run, block)
+                if score is None or score.test in scored.images:
+                    continue
+                for folder in AUDITS:
+                    with suppress(ValueError, LookupError, TypeError):  # none, or without a hash
+                        audit = json.loads(read(f"{commit}:./{folder}/{find_dataset(block)}.json"))
+                        scored.images[score.test] = str(audit["test"]["sha256"])
 
 
-def read_blobs(names: list[str]) -> Iterator[str]:
-    """The text of each file in git, named as COMMIT:./PATH; empty if it is missing."""
-    with tempfile.TemporaryFile() as asked, starting("git") as git:
-        asked.write("".join(f"{name}\n" for name in names).encode())
-        asked.seek(0)
-        with subprocess.Popen(
+@contextmanager
+def reading_git() -> Iterator[Callable[[str], str]]:
+    """Yields what returns the text of a file in git, named as COMMIT:./PATH; empty if missing."""
+    with (
+        starting("git") as git,
+        subprocess.Popen(
             [git, "cat-file", "--batch"],
-            stdin=asked,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-        ) as process:
-            assert process.stdout is not None
-            for _ in names:
-                header = process.stdout.readline().split()  # its hash, kind and size
-                size = int(header[2]) if len(header) == 3 else -1
-                yield process.stdout.read(size + 1)[:-1].decode(errors="replace")
+        ) as process,
+    ):
+        stdin: Any = process.stdin
+        stdout: Any = process.stdout
+
+        def read(name: str) -> str:
+            stdin.write(f"{name}\n".encode())
+            stdin.flush()
+            header = stdout.readline().split()  # its hash, kind and size, or: missing
+            size = int(header[2]) if len(header) == 3 else -1
+            return stdout.read(size + 1)[:-1].decode(errors="replace")
+
+        yield read
 
 
 def read_run_cache(scored: Scored) -> None:
