@@ -10,12 +10,12 @@ ifeq ($(origin PATH),command line)
 override FOLDER := $(value PATH)
 override PATH := $(shell command -v ls >/dev/null && echo "$$PATH" || command -p getconf PATH)
 endif
-DATA := BASE DRY FOLDER FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN SEED SEEDS TEST WRITE
+DATA := BASE DRY FOLDER FOLDS FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN SEED SEEDS SET TEST TRIAL WRITE
 $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro predict add-data review resolve noise experiments push pull verify-files test test-quick campaign check \
+.PHONY: help setup install lock repro predict add-data review resolve noise sweep keep experiments push pull verify-files test test-quick campaign check \
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
@@ -93,6 +93,12 @@ actionlint: setup
 format: setup ## format, and fix what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+sweep: setup ## train RUN with all combinations of SET='C=0.3,3,10', as trials; FOLDS=5: cross-validated
+	@$(BIN)/python -m tools.sweep $${FOLDS:+--folds "$$FOLDS"} $${JOBS:+--jobs "$$JOBS"} -- "$$RUN" "$$SET"
+
+keep: setup ## write the values of TRIAL, a name in the table of experiments, into params.yaml
+	@$(BIN)/python -m tools.keep -- "$$TRIAL"
 
 experiments: setup ## show what each experiment changed, ranked by METRIC (accuracy) on validation; TEST=1: test too
 	@$(BIN)/python -m tools.experiments $${TEST:+--test} -- $${METRIC:+"$$METRIC"}

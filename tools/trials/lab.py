@@ -22,10 +22,9 @@ from tools.trials.chain import Entry, Link, Root, read_chain
 from tools.trials.contents import Files, describe, keep, read_outputs
 from tools.trials.sandbox import copy_roots, lay_out
 from tools.trials.trial import Trial
-from tools.trials.values import require_may_vary, set_values
+from tools.trials.values import require_may_vary, with_values
 
 FOLDER = Path(".dvc/tmp/trials")
-GATES = ("check", "audit")  # stages whose output says no more than that others may go on
 
 
 @dataclass
@@ -63,7 +62,7 @@ class Lab:
         """
         for name in trial.values:
             require_may_vary(name, self.run, self.dataset)
-        parameters = set_values(self.parameters, trial.values)
+        parameters = with_values(self.parameters, trial.values)
         try:
             check(parameters)
         except InputError as error:
@@ -120,17 +119,22 @@ def open_lab(run: str) -> Iterator[Lab]:
         remove(FOLDER)  # what a killed process has left
         (FOLDER / "copies").mkdir(parents=True)
         try:
-            with repo.lock:
-                chain, roots = read_chain(repo, run)
-            lab = Lab(repo, run, read_parameters(), chain, roots)
+            lab = read_lab(repo, run)
             require_answers(lab)
             processes.preload(lab.parameters["models"][run]["framework"])
-            copy_roots(repo, roots, FOLDER / "copies", lab.checked)
+            copy_roots(repo, lab.roots, FOLDER / "copies", lab.checked)
             yield lab
         except DvcException as error:
             raise InputError(str(error)) from None
         finally:
             shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def read_lab(repo: Repo, run: str) -> Lab:
+    """What the trials of a run depend on, as it is now in the workspace."""
+    with repo.lock:
+        chain, roots = read_chain(repo, run)
+    return Lab(repo, run, read_parameters(), chain, roots)
 
 
 def require_answers(lab: Lab) -> None:

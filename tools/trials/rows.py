@@ -1,15 +1,17 @@
 """The table of all trials that were made here: one row each, in a file of JSON lines."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tools.engine.processes import LOGS
+from tools.store.objects import hash_bytes
 from tools.trials.trial import FROM_CACHE, Outcome, Trial
 
 TABLE = LOGS / "trials.jsonl"
-KEYS = ("run", "values", "state", "key", "accuracy", "images", "seconds", "reason")
+FOLD = re.compile(r"data\.[^.]+\.folds?")
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,16 @@ class Row:
     images: int
     seconds: float
     reason: str
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The values that somebody chooses: which images are held out is not one."""
+        return {name: value for name, value in self.values.items() if not FOLD.fullmatch(name)}
+
+    @property
+    def name(self) -> str:
+        """A short name, the same for all folds of the same values."""
+        return hash_bytes(json.dumps([self.run, self.chosen], sort_keys=True).encode())[:7]
 
 
 def write_row(trial: Trial, outcome: Outcome) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 from dvc.exceptions import DvcException
 
@@ -16,10 +15,8 @@ from tools.engine import processes
 from tools.engine.plan import command_of
 from tools.engine.processes import LOGS, has_ended
 from tools.engine.signals import call_on_signals
-from tools.engine.stages import kind_of
-from tools.trials.chain import Entry, Link, make_entry
-from tools.trials.contents import Files, read_outputs
-from tools.trials.lab import GATES, Lab, believe_audit
+from tools.trials.lab import Lab
+from tools.trials.progress import Need, Progress, advance, go_to_gates, open_gates
 from tools.trials.results import find_reason, read_epochs, read_outcome
 from tools.trials.rows import write_row
 from tools.trials.trial import FAILED, STOPPED, Outcome, Trial
@@ -27,32 +24,6 @@ from tools.trials.trial import FAILED, STOPPED, Outcome, Trial
 POLL = 0.3  # seconds between two looks at the epochs of a training
 Row = Mapping[str, float]
 Stop = Callable[[int, Sequence[Row]], bool]
-
-
-@dataclass
-class Progress:
-    """How far a trial is: what its stages up to `position` have written, by path.
-
-    `key` is that of the record of the last of them, `seconds` what that took, 0 from the cache. The
-    one `for_gates` has the values of params.yaml, and ends where all gates are passed.
-    """
-
-    trial: Trial
-    parameters: dict[str, Any]
-    contents: dict[str, Files]
-    for_gates: bool = False
-    position: int = 0
-    key: str = ""
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Need:
-    """A stage that must run, and the key of its record."""
-
-    link: Link
-    entry: Entry
-    key: str
 
 
 @dataclass
@@ -116,7 +87,7 @@ class Trials:
             if number in waiting:
                 continue
             try:
-                need = self.advance(progress)
+                need = advance(self.lab, progress)
                 if need is None:
                     self.succeed(number, progress)
                 elif need.key in self.failed:
@@ -129,27 +100,6 @@ class Trials:
                     break
             except (InputError, DvcException, OSError) as error:
                 self.end(number, Outcome(FAILED, reason=str(error)))
-
-    def advance(self, progress: Progress) -> Need | None:
-        """Goes on to the first stage that must run, and returns it; None at the end."""
-        gates = [link for link in self.lab.chain if kind_of(link.name) in GATES]
-        chain = self.lab.chain
-        if progress.for_gates:
-            chain = chain[: chain.index(gates[-1]) + 1] if gates else []
-        for link in chain[progress.position :]:
-            entry = make_entry(link, progress.parameters, self.lab.roots, progress.contents)
-            if link in gates and not progress.for_gates:
-                contents = {path: self.lab.gates[path] for path in link.outs}
-            elif not link.is_recorded:
-                contents = read_outputs(self.lab.repo, believe_audit(link, entry))
-            else:
-                key, found = self.lab.find_outputs(link, entry)
-                if found is None:
-                    return Need(link, entry, key)
-                progress.key, contents = key, found
-            progress.contents |= contents
-            progress.position += 1
-        return None
 
     def begin(self, need: Need, number: int) -> Running:
         """Starts the command of a stage in a folder of its own."""
@@ -196,12 +146,7 @@ class Trials:
     def succeed(self, number: int, progress: Progress) -> None:
         """Reads what came of a trial whose last stage has its outputs."""
         if progress.for_gates:
-            self.lab.gates |= {
-                path: progress.contents[path]
-                for link in self.lab.chain
-                if kind_of(link.name) in GATES
-                for path in link.outs
-            }
+            open_gates(self.lab, progress)
             del self.progress[number]
         else:
             self.end(
@@ -238,7 +183,7 @@ def run_trials(
     """
     made = Trials(lab, jobs or processes.count_cores(), report, stop)
     if not lab.gates:
-        made.progress = {-1: Progress(Trial(lab.run, {}), lab.parameters, {}, for_gates=True)}
+        made.progress = {-1: go_to_gates(lab)}
         made.run()
     for number, trial in enumerate(trials):
         made.progress[number] = Progress(trial, {}, {})

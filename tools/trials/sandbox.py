@@ -15,7 +15,7 @@ from stages.runtime.parameters import PARAMETERS
 from tools.store.objects import hash_content
 from tools.trials.chain import Entry, Link, Root, require
 from tools.trials.contents import Files, require_intact
-from tools.trials.values import set_values
+from tools.trials.values import with_values
 
 SMALL = 10_000_000  # bytes: what is smaller is copied, so that an edit does not matter
 
@@ -71,9 +71,9 @@ def lay_out(
     for path in link.outs:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
     values = entry.get("params", {})
-    write_parameters(folder / PARAMETERS, set_values({}, values.get(str(PARAMETERS), {})))
+    write_parameters(folder / PARAMETERS, with_values({}, values.get(str(PARAMETERS), {})))
     for path, pins in link.pins.items():
-        (folder / path).write_text(tomlkit.dumps(set_values({}, pins)), encoding="utf-8")
+        (folder / path).write_text(tomlkit.dumps(with_values({}, pins)), encoding="utf-8")
 
 
 def write_parameters(path: Path, values: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from stages.runtime.errors import InputError
 from stages.schema.validation import show_value
 
 
-def set_values(parameters: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def with_values(parameters: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of `parameters` with other `values`.
 
     Raises:

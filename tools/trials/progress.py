@@ -1,0 +1,73 @@
+"""How far a trial is: which of its stages have their outputs, and which is next."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tools.engine.stages import kind_of
+from tools.trials.chain import Entry, Link, make_entry
+from tools.trials.contents import Files, read_outputs
+from tools.trials.lab import Lab, believe_audit
+from tools.trials.trial import Trial
+
+GATES = ("check", "audit")  # stages whose output says no more than that others may go on
+
+
+@dataclass
+class Progress:
+    """A trial, and how far it is: what its stages up to `position` have written, by path.
+
+    `key` is that of the record of the last of them, `seconds` what that took, 0 from the cache. The
+    one `for_gates` has the values of params.yaml, and ends where all gates are passed.
+    """
+
+    trial: Trial
+    parameters: dict[str, Any]
+    contents: dict[str, Files]
+    for_gates: bool = False
+    position: int = 0
+    key: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Need:
+    """A stage that must run, and the key of its record."""
+
+    link: Link
+    entry: Entry
+    key: str
+
+
+def advance(lab: Lab, progress: Progress) -> Need | None:
+    """Goes on to the first stage that must run, and returns it; None at the end."""
+    gates = [link for link in lab.chain if kind_of(link.name) in GATES]
+    chain = lab.chain
+    if progress.for_gates:
+        chain = chain[: chain.index(gates[-1]) + 1] if gates else []
+    for link in chain[progress.position :]:
+        if link in gates and not progress.for_gates:
+            contents = {path: lab.gates[path] for path in link.outs}
+        else:
+            entry = make_entry(link, progress.parameters, lab.roots, progress.contents)
+            if not link.is_recorded:
+                contents = read_outputs(lab.repo, believe_audit(link, entry))
+            else:
+                key, found = lab.find_outputs(link, entry)
+                if found is None:
+                    return Need(link, entry, key)
+                progress.key, contents = key, found
+        progress.contents |= contents
+        progress.position += 1
+    return None
+
+
+def go_to_gates(lab: Lab) -> Progress:
+    """What is to be done before the first trial: the gates are passed with params.yaml's values."""
+    return Progress(Trial(lab.run, {}), lab.parameters, {}, for_gates=True)
+
+
+def open_gates(lab: Lab, progress: Progress) -> None:
+    """Keeps the outputs of the gates that were passed, for all trials."""
+    for link in lab.chain:
+        if kind_of(link.name) in GATES:
+            lab.gates |= {path: progress.contents[path] for path in link.outs}
