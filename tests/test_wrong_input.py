@@ -299,8 +299,9 @@ def test_a_stage_prints_one_line_and_leaves_nothing(project: Path) -> None:
     (project / "metrics/fashion_mnist-mlp.json").unlink()
     command = (
         "python -m stages.evaluate data/models/fashion_mnist-mlp.onnx "
-        "data/reshaped/fashion_mnist-flat/test data/audit/fashion_mnist.csv "
-        "metrics/fashion_mnist-mlp.json plots/new.csv data/probabilities/new.npy"
+        "data/reshaped/fashion_mnist-flat/test data/validation/fashion_mnist-mlp "
+        "data/audit/fashion_mnist.csv metrics/fashion_mnist-mlp.json plots/new.csv "
+        "data/probabilities/new.npy"
     )
     result = run(*command.split(), cwd=project, status=2)
     assert result.stdout == ""
@@ -315,7 +316,8 @@ def test_a_stage_prints_one_line_and_leaves_nothing(project: Path) -> None:
 def test_a_model_for_other_images(project: Path) -> None:
     command = (
         "python -m stages.evaluate data/models/fashion_mnist-mlp.onnx "
-        "data/reshaped/cifar10-flat/test data/audit/cifar10.csv metrics/x.json plots/x.csv x.npy"
+        "data/reshaped/cifar10-flat/test data/validation/fashion_mnist-mlp data/audit/cifar10.csv "
+        "metrics/x.json plots/x.csv x.npy"
     )
     result = run(*command.split(), cwd=project, status=2)
     assert "an image has shape (3072,)" in result.stderr

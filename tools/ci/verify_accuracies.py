@@ -22,9 +22,9 @@ from tools.pull import INCOMPLETE
 def main() -> None:
     """Takes what the remote has, and runs `dvc repro`, which computes the rest.
 
-    Prints the runs whose accuracy is outside its committed 95% interval, and then exits with 1.
-    Within the interval, another kind of processor may round differently: `tools.results` says
-    whether the hashes are the same.
+    Prints the runs whose accuracy on the test images is outside its committed 95% interval, and
+    then exits with 1. Within the interval, another kind of processor may round differently:
+    `tools.results` says whether the hashes are the same.
 
     Raises:
         InputError: a stage failed, or what the remote has is refused.
@@ -50,7 +50,7 @@ def call(*command: str | Path) -> int:
 
 
 def other_accuracy(name: str) -> list[str]:
-    """One line if the accuracy of run `name` is outside its committed interval."""
+    """One line if the test accuracy of run `name` is outside its committed interval."""
     path = Path("metrics", f"{name}.json")
     committed = show_file(Path.cwd(), "HEAD", path.as_posix())
     if committed is None:
@@ -63,7 +63,7 @@ def other_accuracy(name: str) -> list[str]:
     if was["accuracy_low"] <= now["accuracy"] <= was["accuracy_high"]:
         return []
     interval = f"{was['accuracy_low']:.4f} to {was['accuracy_high']:.4f}"
-    return [f"`{name}`: accuracy {now['accuracy']:.4f}, committed {interval}"]
+    return [f"`{name}`: test accuracy {now['accuracy']:.4f}, committed {interval}"]
 
 
 if __name__ == "__main__":
