@@ -1,20 +1,29 @@
 """Experiments with DVC's commands, as in docs/experiments.md, and the table of experiments."""
 
+import io
 import json
 import re
 import shutil
 import subprocess
 import time
+from contextlib import closing
+from itertools import permutations
 from pathlib import Path
 
+import dvc.api
+import numpy as np
 import pytest
 import yaml
 from conftest import BIN, ENVIRONMENT, ROOT, make_once, read_lock, run
+from scipy.stats import binomtest
+
+from stages.runtime import lock
 
 RUN = "fashion_mnist-decision_tree"
 DEPTH = f"models.{RUN}.params.max_depth"
 MODEL = f"data/models/{RUN}.onnx"
 DEPTHS = {"tree-1": 1, "tree-2": 2, "tree-3": 8}  # as `dvc exp run --name tree` numbers them
+TITLES = ["run", "experiment", "parameters", "validation accuracy", "change", "best"]
 
 
 @pytest.fixture(scope="session")
@@ -65,52 +74,101 @@ def table(project: Path, *arguments: str, status: int = 0) -> str:
     return result.stdout + result.stderr
 
 
+def read_columns(text: str) -> list[dict[str, str]]:
+    """The rows of a table by the titles of its columns, without the notes below it."""
+    titles, dashes, *lines = text.partition("\n\n")[0].splitlines()
+    starts = [found.start() for found in re.finditer("-+", dashes)]
+    places = [slice(a, b) for a, b in zip(starts, [*starts[1:], None], strict=True)]
+    rows = [{titles[at].strip(): line[at].strip() for at in places} for line in lines]
+    return [row for row in rows if row["experiment"]]  # others continue a long cell
+
+
 def accuracy(project: Path, revision: str) -> float:
     content = run("git", "show", f"{revision}:metrics/{RUN}.json", cwd=project).stdout
     return json.loads(content)["validation"]["accuracy"]
 
 
-def accuracy_on_test(project: Path, revision: str) -> float:
-    content = run("git", "show", f"{revision}:metrics/{RUN}.json", cwd=project).stdout
-    return json.loads(content)["test"]["accuracy"]
+def revisions_of(project: Path) -> dict[str, str]:
+    """The commits of main and of the experiments, by name."""
+    refs = run("git", "for-each-ref", "--format=%(refname)", "refs/exps", cwd=project).stdout
+    return {ref.rsplit("/", 1)[1]: ref for ref in refs.split()} | {"main": "main"}
 
 
 def test_the_table_has_the_sweep_and_what_it_is_compared_with(swept: Path) -> None:
-    lines = table(swept).splitlines()
-    titles = ["run", "experiment", "parameters", "validation accuracy", "change", "best"]
-    assert re.split(r"\s{2,}", lines[0].strip()) == titles
-    assert lines.pop().startswith("best: the best of a run, and what is not significantly worse ")
-    assert all(len(line) <= 120 for line in lines)
+    said = table(swept)
+    assert said.splitlines()[-2].startswith("best: the most accurate of a run, and all not signif")
+    assert all(len(line) <= 120 for line in said.splitlines())
+    rows = {row["experiment"]: row for row in read_columns(said)}
+    revisions = revisions_of(swept)
+    assert rows.keys() == DEPTHS.keys() | {"main"} == revisions.keys()
     baseline = accuracy(swept, "main")
-    rows = [re.split(r"\s{2,}", line.strip()) for line in lines[2:]]
-    (row,) = [row for row in rows if row[1] == "main"]
-    assert row[2].startswith(f"{baseline:.4f} (")
-    refs = run("git", "for-each-ref", "--format=%(refname)", "refs/exps", cwd=swept).stdout.split()
-    revisions = {ref.rsplit("/", 1)[1]: ref for ref in refs}
-    for name, depth in DEPTHS.items():
+    for name, row in rows.items():
         value = accuracy(swept, revisions[name])
-        assert value != baseline
-        setting = f"{RUN}.max_depth={depth}"
-        (row,) = [row for row in rows if row[1] == name]
-        assert row[2] == setting
-        assert row[3].startswith(f"{value:.4f} (")
-        assert row[4] == f"{value - baseline:+.4f}"
-    values = [float(row[-2 if row[1] == "main" else -3].split()[0]) for row in rows]
-    assert len(values) == 4
+        setting = f"max_depth={DEPTHS[name]}" if name in DEPTHS else ""
+        assert list(row) == TITLES
+        assert (row["run"], row["parameters"]) == (RUN, setting)
+        assert row["validation accuracy"].startswith(f"{value:.4f} (")
+        assert row["change"] == (f"{value - baseline:+.4f}" if name in DEPTHS else "")
+    values = [float(row["validation accuracy"].split()[0]) for row in rows.values()]
     assert values == sorted(values, reverse=True)
-    marks = [row[-1] for row in rows]
-    assert marks[0] == "yes"
-    assert set(marks) <= {"yes", "no"}
-    with_test = table(swept, "--test").splitlines()
-    assert with_test[0].split()[-1] == "test"
-    assert (
-        f"{accuracy_on_test(swept, 'main'):.4f}"
-        in with_test[2 + [r[1] for r in rows].index("main")]
+
+
+def test_best_is_what_the_exact_test_on_the_validation_images_says(swept: Path) -> None:
+    right = {}
+    for name, revision in revisions_of(swept).items():
+        with closing(dvc.api.DVCFileSystem(swept, rev=revision)) as files:
+            labels, predicted = (
+                np.load(io.BytesIO(files.read_bytes(f"data/validation/{RUN}/{part}.npy")))
+                for part in ("labels", "predicted")
+            )
+        right[name] = labels == predicted
+        assert right[name].mean() == accuracy(swept, revision)
+    best = max(right, key=lambda name: right[name].mean())
+    p = {}
+    for name in right.keys() - {best}:
+        lost, gained = (np.sum(a & ~b) for a, b in permutations((right[best], right[name])))
+        p[name] = binomtest(int(lost), int(lost + gained)).pvalue if lost + gained else 1.0
+    ordered = sorted(p, key=lambda name: p[name])
+    corrected = [p[name] * (len(p) - place) for place, name in enumerate(ordered)]
+    kept = {best} | {
+        name for place, name in enumerate(ordered) if max(corrected[: place + 1]) >= 0.05
+    }
+    assert {best, "tree-1"} & kept == {best}  # a stump is worse than a tree
+    marks = {row["experiment"]: row["best"] for row in read_columns(table(swept))}
+    assert marks == {name: "yes" if name in kept else "no" for name in right}
+
+
+def test_other_validation_images_and_lost_predictions_are_not_compared(experiments: Path) -> None:
+    """Another seed holds out as many other images. Its difference would not be a paired one."""
+    command = ["dvc", "exp", "run", "--temp", "--name", "other-seed", "-S", "seed=101"]
+    run(*command, f"evaluate@{RUN}", cwd=experiments)
+    revisions = revisions_of(experiments)
+    stages = lock.read_lock(
+        run("git", "show", f"{revisions['tree-3']}:dvc.lock", cwd=experiments).stdout
     )
+    (md5,) = (
+        out["md5"]
+        for out in stages[f"train@{RUN}"]["outs"]
+        if out["path"] == f"data/validation/{RUN}"
+    )
+    (experiments / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    said = table(experiments)
+    rows = read_columns(said)
+    marks = {row["experiment"]: row["best"] for row in rows}
+    assert (marks["other-seed"], marks["tree-3"]) == ("other", "?")
+    assert (marks["main"], marks["tree-1"]) == ("yes", "no")
+    assert rows[-1]["experiment"] == "other-seed"
+    assert rows[-1]["change"] == ""
+    value = accuracy(experiments, revisions["other-seed"])
+    assert rows[-1]["validation accuracy"].startswith(f"{value:.4f} (")
+    assert "\nother: scored on other validation images than the commit, so not " in said
+    assert "\n?: its predictions for the validation images are not in DVC's cache." in said
 
 
 def test_the_table_has_any_metric_and_refuses_others(swept: Path) -> None:
-    assert "log_loss" in table(swept, "log_loss").splitlines()[0]
+    said = read_columns(table(swept, "log_loss"))
+    losses = [float(row["validation log_loss"]) for row in said]
+    assert losses == sorted(losses)  # the best first: less is better
     error = table(swept, "f2", status=2)
     assert error.startswith("experiments: error: no run has the metric f2; choose one of ")
     assert "macro_f1" in error

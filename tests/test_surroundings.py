@@ -98,11 +98,8 @@ def test_a_shallow_clone_says_how_to_get_the_rest(project: Path, tmp_path: Path)
 def test_a_failed_experiment_says_where_the_reason_is(project: Path) -> None:
     from tools.experiments import experiments_table
 
-    metrics = {
-        f"metrics/{RUN}.json": {
-            "data": {"validation": {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}}
-        }
-    }
+    scores = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}
+    metrics = {f"metrics/{RUN}.json": {"data": {"validation": scores, "test": scores}}}
     data = {"metrics": metrics, "params": {"params.yaml": {"data": {"seed": 1}}}}
     commit = {"name": "main", "rev": "1" * 40, "data": data}
     failed = commit | {"name": "mine"}

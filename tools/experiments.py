@@ -6,48 +6,39 @@
 the same few columns.
 """
 
-import re
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from math import inf
+from typing import Annotated
 
 from stages.runtime.command import run
 
 import typer
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.utils.flatten import flatten
 from tabulate import tabulate
 
 from stages.runtime.errors import InputError
+from stages.scoring.metrics import METRICS
 from tools.engine.readable import require_readable
 from tools.engine.repository import explain, is_shallow, require_commit
-from tools.revisions.best import find_best
+from tools.revisions.best import OTHER_IMAGES, UNKNOWN, YES, find_best
 from tools.revisions.definitions import read_definitions
+from tools.revisions.experiment_rows import Row, Splits, State, compare, scores_of_runs
+from tools.revisions.held_out import MEANING, NONE
 
-WIDTHS = (27, 14, 28, 23, 8, 7)  # of the columns; with the gaps at most 120 characters
-
-State = dict[str, Any]  # as in `dvc exp show --json`
-Scores = dict[str, float]  # of a run on a split
-
-
-class Row(NamedTuple):
-    """A run that an experiment changed; `run` is empty if it changed none or has not finished.
-
-    `scores` are those on the validation images, `test` those on the test images. `state` is the
-    change of the metric, or why there is none.
-    """
-
-    run: str
-    experiment: str
-    revision: str
-    parameters: str
-    scores: Scores
-    test: Scores
-    state: str
+WIDTHS = [27, 14, 28, 23, 8, 7, 23]  # of the columns; with the gaps 120 characters up to `best`
+NOTES = {  # by a word in the table
+    YES: "best: the most accurate of a run, and all not significantly worse on the same validation "
+    "images\n(exact McNemar test, Holm's correction).",
+    OTHER_IMAGES: "other: scored on other validation images than the commit, so not comparable.",
+    UNKNOWN: "?: its predictions for the validation images are not in DVC's cache.",
+    NONE: MEANING,
+}
 
 
 def main(
-    metric: Annotated[str, typer.Argument(help="any key of metrics/RUN.json")] = "accuracy",
+    metric: Annotated[
+        str, typer.Argument(help="a key of metrics/RUN.json, of its splits")
+    ] = "accuracy",
     test: Annotated[
         bool, typer.Option("--test", help="show the test images too: not to choose by")
     ] = False,
@@ -79,16 +70,13 @@ def experiments_table(commit: State, metric: str, test: bool) -> str:
     if commit["data"] is None:
         read_definitions("HEAD", commit["rev"], "correct and commit it")  # it knows the place
         raise InputError(f"HEAD cannot be read: {commit['error']['msg']}; correct and commit it")
-    before = scores_of_runs(commit, "validation")
-    if not before:
-        raise InputError(
-            "no run has validation images; set validation_fraction of its data set, such as 0.1: "
-            "experiments are compared without the test images"
-        )
-    known = {key for scores in before.values() for key in scores if key != "images"}
-    if metric not in known:
-        raise InputError(f"no run has the metric {metric}; choose one of {sorted(known)}")
     name = commit["name"] or commit["rev"][:7]
+    before = scores_of_runs(commit)
+    if not before:
+        raise InputError(f"{name} has no scores by split in metrics/; run `dvc repro` and commit")
+    known = {key for splits in before.values() for scores in splits.values() for key in scores}
+    if metric not in known - {"images"}:
+        raise InputError(f"no run has the metric {metric}; choose one of {sorted(known)}")
     rows = [row for exp in commit["experiments"] or [] for row in compare(exp, commit, metric)]
     if not rows:
         lost = (
@@ -97,85 +85,69 @@ def experiments_table(commit: State, metric: str, test: bool) -> str:
         return (
             f"There are no experiments on {name}; docs/experiments.md shows how to run some{lost}."
         )
-    changed = {row.run for row in rows}
-    of_test = scores_of_runs(commit, "test")
-    rows += [
-        Row(run, name, commit["rev"], "", scores, of_test.get(run, {}), "")
-        for run, scores in before.items()
-        if run in changed and metric in scores
+    changed = before.keys() & {row.run for row in rows}
+    rows += [Row(one, name, commit["rev"], "", before[one], "") for one in changed]
+    return tabulate_rows(rows, commit["rev"], metric, test)
+
+
+def tabulate_rows(rows: list[Row], reference: str, metric: str, test: bool) -> str:
+    """The table of the rows, the best of each run first, and notes on its words.
+
+    `reference` is the commit whose validation images count.
+    """
+    held_out = [(row.run, row.revision) for row in rows if "validation" in row.scores]
+    best = find_best(held_out, reference)
+    marked = [(row, best.get((row.run, row.revision), "")) for row in rows]
+    sign = 1 if metric in METRICS and METRICS[metric].lower_is_better else -1
+
+    def rank(item: tuple[Row, str]) -> tuple[str, bool, float]:
+        row, mark = item
+        value = row.scores.get("validation", {}).get(metric, sign * inf)
+        return row.run, mark == OTHER_IMAGES, sign * value
+
+    cells = [
+        [
+            row.run,
+            row.experiment,
+            row.parameters,
+            describe(row.scores, "validation", metric),
+            "" if mark == OTHER_IMAGES else row.state,
+            mark,
+            describe(row.scores, "test", metric),
+        ]
+        for row, mark in sorted(marked, key=rank)
     ]
-    rows.sort(key=lambda row: (row.run, -row.scores.get(metric, 0)))
-    best = find_best([(row.run, row.revision) for row in rows if row.run])
-    cells = []
-    for row in rows:
-        mark = best.get((row.run, row.revision), "")
-        value = [describe(row.scores, metric), row.state, mark]
-        cells.append([row.run, row.experiment, row.parameters, *value, describe(row.test, metric)])
-    header = ["run", "experiment", "parameters", f"validation {metric}", "change", "best", "test"]
-    shown = len(header) if test else len(header) - 1
+    header = ["run", "experiment", "parameters", f"validation {metric}", "change", "best"]
+    header += [f"test {metric}"] if test else []
+    shown = slice(len(header))
     table = tabulate(
-        [line[:shown] for line in cells],
-        header[:shown],
+        [line[shown] for line in cells],
+        header,
         disable_numparse=True,
-        maxcolwidths=[*WIDTHS, 23][:shown],
+        maxcolwidths=WIDTHS[shown],
+        break_on_hyphens=False,
     )
-    notes = [
+    said = {cell for line in cells for cell in (line[3], line[5])}
+    notes = [note for word, note in NOTES.items() if word in said]
+    notes += [
         f"`dvc queue logs {row.experiment}` says why {row.experiment} failed."
         for row in rows
         if row.state == "failed"
     ]
-    if best:
-        notes.insert(
-            0,
-            "best: the best of a run, and what is not significantly worse on the same validation "
-            "images (exact McNemar test, Holm's correction).",
-        )
-    return "\n".join([table, *notes])
+    return "\n".join([table, *([""] if notes else []), *notes])
 
 
-def describe(scores: Scores, metric: str) -> str:
-    """The value of a metric, with the interval of accuracy."""
-    if metric not in scores:
+def describe(scores: Splits, split: str, metric: str) -> str:
+    """The value of a metric on a split, with the interval of accuracy."""
+    if scores and split not in scores:
+        return NONE
+    found = scores.get(split, {})
+    if metric not in found:
         return ""
-    value = f"{scores[metric]:.4f}"
+    value = f"{found[metric]:.4f}"
     if metric != "accuracy":
         return value
-    return f"{value} ({scores['accuracy_low']:.3f} to {scores['accuracy_high']:.3f})"
-
-
-def compare(experiment: State, commit: State, metric: str) -> list[Row]:
-    """The rows of an experiment, one for each run whose metric differs from that of the commit."""
-    (now,) = experiment["revs"]
-    name = now["name"] or now["rev"][:7]
-    if now["data"] is None:
-        return [Row("", name, "", "", {}, {}, "broken")]
-    old, new = parameters(commit), parameters(now)
-    edits = [f"{key}={new[key]}" for key in new if new[key] != old.get(key)]
-    edited = re.sub(r"models\.([^ ]+?)\.params\.", r"\1.", " ".join(edits))
-    state = (experiment["executor"] or {"state": "success"})["state"]
-    if state != "success":
-        return [Row("", name, "", edited, {}, {}, state)]
-    before, after = scores_of_runs(commit, "validation"), scores_of_runs(now, "validation")
-    of_test = scores_of_runs(now, "test")
-    rows = []
-    for changed, scores in after.items():
-        was = before.get(changed, {})
-        if scores != was and metric in scores:
-            change = f"{scores[metric] - was[metric]:+.4f}" if metric in was else ""
-            of_run = scores, of_test.get(changed, {})
-            rows.append(Row(changed, name, now["rev"], edited, *of_run, change))
-    return rows or [Row("", name, "", edited, {}, {}, "none")]
-
-
-def scores_of_runs(state: State, split: str) -> dict[str, Scores]:
-    """The metrics of each run on a split, if it has any."""
-    files = state["data"]["metrics"].items()
-    return {Path(path).stem: file["data"][split] for path, file in files if split in file["data"]}
-
-
-def parameters(state: State) -> dict[str, Any]:
-    """The parameters of params.yaml, by dotted name."""
-    return flatten(state["data"]["params"]["params.yaml"]["data"])
+    return f"{value} ({found['accuracy_low']:.3f} to {found['accuracy_high']:.3f})"
 
 
 if __name__ == "__main__":
