@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import read_lock, run
+from conftest import ROOT, read_lock, run
 
 from tools.revisions.looks import count_looks, describe_looks, expect_optimism, list_looks
 from tools.revisions.revision import open_revision
@@ -42,6 +43,18 @@ def test_the_best_of_many_equal_models_is_too_good_by_what_is_expected(accuracy:
     alike = (shared + own).max(axis=1).mean() / images - accuracy
     assert 0 < alike < 0.9 * excess
     assert expect_optimism(models, images, 1.0) > 0
+
+
+def test_the_table_of_the_page_is_what_is_expected() -> None:
+    page = (ROOT / "docs" / "test_set.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| (\d[\d,]+) \| (.*) \|$", page)
+    assert len(rows) == 3
+    for images, cells in rows:
+        expected = [
+            expect_optimism(models, int(images.replace(",", "")), 0.86)
+            for models in (2, 3, 10, 30, 100)
+        ]
+        assert cells.split(" | ") == [f"{100 * points:.1f}" for points in expected]
 
 
 @pytest.fixture
@@ -118,7 +131,7 @@ def test_what_counts_as_a_model_and_what_is_said(project: Path) -> None:
         "Looks at the test images, as git history, experiments and the run cache tell "
         f"(docs/test_set.md):\n\n- {said}\n"
         "- `fashion_mnist-stump`: not known (after has no score of it; run `dvc repro` there).\n"
-        "- `fashion_mnist-forest`: one or two models are known.\n"
+        "- 2 models of `fashion_mnist-forest`.\n"
         "- Not counted: 1 record that cannot be read, or of unknown test images."
     ).replace("(after", f"({after.name}")
     assert describe_looks(TREE).startswith(said + " This is what git history")

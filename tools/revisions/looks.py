@@ -147,10 +147,10 @@ def list_looks(revision: Revision, runs: list[str]) -> str:
             counted.append(count_looks(scored, revision, run))
         except InputError as error:
             lines.append(f"{code(run)}: not known ({error}).")
-    few = [code(looks.run) for looks in counted if looks.models <= FEW]
     lines = [*(say(looks) for looks in counted if looks.models > FEW), *lines]
-    if few:
-        lines.append(f"{', '.join(few)}: one or two models are known.")
+    for models in range(1, FEW + 1):
+        if few := [code(looks.run) for looks in counted if looks.models == models]:
+            lines.append(f"{models} {'model' if models == 1 else 'models'} of {', '.join(few)}.")
     lines += list_missing(counted, scored)
     listed = "\n".join(f"- {line}" for line in lines)
     return f"Looks at the test images, as {PLACES} tell ({PAGE}):\n\n{listed}"
