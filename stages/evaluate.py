@@ -2,9 +2,7 @@
 
 import csv
 import io
-import math
 from pathlib import Path
-from typing import Any
 
 from stages.runtime.command import run
 
@@ -17,10 +15,8 @@ from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_text, write_json
 from stages.runtime.inputs import reading
 from stages.runtime.parameters import read_parameter
-from stages.scoring.metrics import METRICS
+from stages.scoring.metrics import METRICS, score
 from stages.scoring.predictions import read_answers, write_predictions, write_probabilities
-
-QUANTILE = 1.959963984540054  # of the normal distribution, for 97.5%
 
 
 def main(
@@ -65,29 +61,6 @@ def main(
     print(f"{model.stem}: accuracy {of_test['accuracy']} on {len(labels)} test images")
 
 
-def score(
-    labels: NDArray[Any],
-    predicted: NDArray[np.int64],
-    probabilities: NDArray[np.float32] | None,
-) -> dict[str, float]:
-    """The metrics on a split, rounded to six decimals.
-
-    `labels` and `predicted` are (n,), `probabilities` is (n, classes); if it is None, the metrics
-    that need it are left out.
-    """
-    scores: dict[str, float] = {}
-    for name, metric in METRICS.items():
-        if probabilities is None and metric.needs_probabilities:
-            continue
-        scores[name] = metric.function(labels, predicted, probabilities)
-        if name == "accuracy":
-            low, high = find_interval(scores[name], len(labels))
-            scores |= {"accuracy_low": low, "accuracy_high": high}
-    return {name: round(float(value), 6) + 0.0 for name, value in scores.items()} | {
-        "images": len(labels)
-    }
-
-
 def score_others(
     labels: NDArray[np.uint8], predicted: NDArray[np.int64], duplicates: NDArray[np.bool_]
 ) -> dict[str, float]:
@@ -110,17 +83,6 @@ def read_duplicates(path: Path, images: int) -> NDArray[np.bool_]:
                 raise ValueError(f"test image {index} of {images}")
             duplicates[index] = True
     return duplicates
-
-
-def find_interval(share: float, n: int) -> tuple[float, float]:
-    """The 95% interval for the share of hits among `n` images, which need not be many.
-
-    Wilson's score interval: Brown, Cai and DasGupta 2001, doi:10.1214/ss/1009213286, equation 4.
-    """
-    middle = (share + QUANTILE**2 / (2 * n)) / (1 + QUANTILE**2 / n)
-    variance = share * (1 - share) / n + QUANTILE**2 / (4 * n**2)
-    half = QUANTILE * math.sqrt(variance) / (1 + QUANTILE**2 / n)
-    return middle - half, middle + half
 
 
 if __name__ == "__main__":

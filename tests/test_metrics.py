@@ -9,9 +9,9 @@ import pytest
 from conftest import replace, run
 from sklearn import metrics
 
-from stages.evaluate import score, score_others
+from stages.evaluate import score_others
 from stages.scoring.calibration import calibration_error
-from stages.scoring.metrics import log_loss, macro_f1
+from stages.scoring.metrics import log_loss, macro_f1, score
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 10, 400).astype(np.uint8)

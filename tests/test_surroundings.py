@@ -3,6 +3,7 @@
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import make_repro, replace, run
@@ -96,7 +97,8 @@ def test_a_shallow_clone_says_how_to_get_the_rest(project: Path, tmp_path: Path)
 
 
 def test_a_failed_experiment_says_where_the_reason_is(project: Path) -> None:
-    from tools.experiments import experiments_table
+    from tools.experiments import tabulate_rows
+    from tools.revisions.experiment_rows import compare
 
     scores = {"accuracy": 0.5, "accuracy_low": 0.4, "accuracy_high": 0.6}
     metrics = {f"metrics/{RUN}.json": {"data": {"validation": scores, "test": scores}}}
@@ -104,11 +106,12 @@ def test_a_failed_experiment_says_where_the_reason_is(project: Path) -> None:
     commit = {"name": "main", "rev": "1" * 40, "data": data}
     failed = commit | {"name": "mine"}
     broken = commit | {"name": "old", "data": None}
-    experiments = [
+    experiments: list[dict[str, Any]] = [
         {"revs": [failed], "executor": {"state": "failed"}},
         {"revs": [broken], "executor": None},
     ]
-    said = experiments_table(commit | {"experiments": experiments}, "accuracy", test=False)
+    rows = [row for one in experiments for row in compare(one, commit, "accuracy")]
+    said = tabulate_rows(rows, "main", {}, "accuracy", test=False)
     assert said.endswith("\n`dvc queue logs mine` says why mine failed.")
     assert said.splitlines()[3].split() == ["old", "broken"]
 

@@ -20,10 +20,11 @@ from stages.runtime.errors import InputError
 from stages.scoring.metrics import METRICS
 from tools.engine.readable import require_readable
 from tools.engine.repository import explain, is_shallow, require_commit
-from tools.revisions.best import OTHER_IMAGES, UNKNOWN, YES, find_best
+from tools.revisions.best import OTHER_IMAGES, UNKNOWN, YES, Checked, Mark, Result, find_best
 from tools.revisions.definitions import read_definitions
 from tools.revisions.experiment_rows import Row, Splits, State, compare, scores_of_runs
 from tools.revisions.held_out import MEANING, NONE
+from tools.revisions.trial_rows import read_trials
 
 WIDTHS = [27, 14, 28, 23, 8, 7, 23]  # of the columns; with the gaps 120 characters up to `best`
 NOTES = {  # by a word in the table
@@ -53,16 +54,44 @@ def main(
     """
     require_readable()
     require_commit()
+    typer.echo(show_experiments(metric, test))
+
+
+def show_experiments(metric: str = "accuracy", test: bool = False, run: str = "") -> str:
+    """A table of the experiments on the last commit, and of trials; only of `run`, if one is given.
+
+    Raises:
+        InputError: there is no repository here, or DVC cannot read it; or no run has this metric.
+    """
     try:
         with Repo() as repo:
             (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]
+            before = read_scores(commit, metric)
+            trials, checked = read_trials(repo, before, metric)
     except DvcException as error:
         raise InputError(explain(error)) from None
-    typer.echo(experiments_table(commit, metric, test))
+    rows = [row for one in commit["experiments"] or [] for row in compare(one, commit, metric)]
+    rows = [row for row in rows + trials if run in ("", row.run)]
+    if not rows:
+        lost = (
+            "; DVC loses them in a shallow clone: `git fetch --unshallow`" if is_shallow() else ""
+        )
+        return (
+            f"There are no experiments on {name_of(commit)}; docs/experiments.md shows how to run "
+            f"some{lost}."
+        )
+    for one in before.keys() & {row.run for row in rows}:
+        rows.append(Row(one, name_of(commit), commit["rev"], "", before[one], ""))
+    return tabulate_rows(rows, commit["rev"], checked, metric, test)
 
 
-def experiments_table(commit: State, metric: str, test: bool) -> str:
-    """A table of the experiments on a commit, with the values of the commit for comparison.
+def name_of(commit: State) -> str:
+    """The branch or tag of a commit, or its short hash."""
+    return str(commit["name"] or commit["rev"][:7])
+
+
+def read_scores(commit: State, metric: str) -> dict[str, Splits]:
+    """The scores of the runs of a commit.
 
     Raises:
         InputError: no run has this metric, or the commit cannot be read.
@@ -70,40 +99,34 @@ def experiments_table(commit: State, metric: str, test: bool) -> str:
     if commit["data"] is None:
         read_definitions("HEAD", commit["rev"], "correct and commit it")  # it knows the place
         raise InputError(f"HEAD cannot be read: {commit['error']['msg']}; correct and commit it")
-    name = commit["name"] or commit["rev"][:7]
     before = scores_of_runs(commit)
     if not before:
-        raise InputError(f"{name} has no scores by split in metrics/; run `dvc repro` and commit")
+        raise InputError(
+            f"{name_of(commit)} has no scores by split in metrics/; run `dvc repro` and commit"
+        )
     known = {key for splits in before.values() for scores in splits.values() for key in scores}
     if metric not in known - {"images"}:
         raise InputError(f"no run has the metric {metric}; choose one of {sorted(known)}")
-    rows = [row for exp in commit["experiments"] or [] for row in compare(exp, commit, metric)]
-    if not rows:
-        lost = (
-            "; DVC loses them in a shallow clone: `git fetch --unshallow`" if is_shallow() else ""
-        )
-        return (
-            f"There are no experiments on {name}; docs/experiments.md shows how to run some{lost}."
-        )
-    changed = before.keys() & {row.run for row in rows}
-    rows += [Row(one, name, commit["rev"], "", before[one], "") for one in changed]
-    return tabulate_rows(rows, commit["rev"], metric, test)
+    return before
 
 
-def tabulate_rows(rows: list[Row], reference: str, metric: str, test: bool) -> str:
+def tabulate_rows(
+    rows: list[Row], reference: str, trials: dict[Result, Checked], metric: str, test: bool
+) -> str:
     """The table of the rows, the best of each run first, and notes on its words.
 
-    `reference` is the commit whose validation images count.
+    `reference` is the commit whose validation images count; those of other images come last.
     """
     held_out = [(row.run, row.revision) for row in rows if "validation" in row.scores]
-    best = find_best(held_out, reference)
-    marked = [(row, best.get((row.run, row.revision), "")) for row in rows]
+    shown = {key: one for key, one in trials.items() if key in held_out}
+    best = find_best([key for key in held_out if key not in shown], reference, shown)
+    marked = [(row, best.get((row.run, row.revision), Mark(0, ""))) for row in rows]
     sign = 1 if metric in METRICS and METRICS[metric].lower_is_better else -1
 
-    def rank(item: tuple[Row, str]) -> tuple[str, bool, float]:
+    def rank(item: tuple[Row, Mark]) -> tuple[str, int, float]:
         row, mark = item
         value = row.scores.get("validation", {}).get(metric, sign * inf)
-        return row.run, mark == OTHER_IMAGES, sign * value
+        return row.run, mark.group, sign * value
 
     cells = [
         [
@@ -111,20 +134,20 @@ def tabulate_rows(rows: list[Row], reference: str, metric: str, test: bool) -> s
             row.experiment,
             row.parameters,
             describe(row.scores, "validation", metric),
-            "" if mark == OTHER_IMAGES else row.state,
-            mark,
+            "" if mark.group else row.state,
+            mark.word,
             describe(row.scores, "test", metric),
         ]
         for row, mark in sorted(marked, key=rank)
     ]
     header = ["run", "experiment", "parameters", f"validation {metric}", "change", "best"]
     header += [f"test {metric}"] if test else []
-    shown = slice(len(header))
+    columns = slice(len(header))
     table = tabulate(
-        [line[shown] for line in cells],
+        [line[columns] for line in cells],
         header,
         disable_numparse=True,
-        maxcolwidths=WIDTHS[shown],
+        maxcolwidths=WIDTHS[columns],
         break_on_hyphens=False,
     )
     said = {cell for line in cells for cell in (line[3], line[5])}

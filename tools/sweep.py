@@ -11,6 +11,8 @@ from stages.runtime.command import run
 import numpy as np
 import typer
 
+from stages.runtime.errors import InputError
+from tools.experiments import show_experiments
 from tools.trials.assignments import in_folds, read_assignments
 from tools.trials.lab import open_lab
 from tools.trials.run import run_trials
@@ -46,6 +48,10 @@ def main(
             typer.echo(f"{place}  {shown:40}  {describe(outcome)}")
 
         outcomes = run_trials(lab, trials, jobs, report)
+    try:
+        typer.echo(f"\n{show_experiments(run=name)}")
+    except InputError as error:  # e.g. nothing has been committed
+        typer.echo(f"\nThere is no table of experiments: {error}")
     if any(outcome.state == FAILED for outcome in outcomes):
         raise typer.Exit(1)
 

@@ -1,5 +1,6 @@
 """The metrics of a classifier: one table for evaluation, reviews and reports."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.scoring.calibration import calibration_error
+
+QUANTILE = 1.959963984540054  # of the normal distribution, for 97.5%
 
 
 @dataclass(frozen=True)
@@ -66,3 +69,37 @@ METRICS: dict[str, Metric] = {
         lower_is_better=True,
     ),
 }
+
+
+def score(
+    labels: NDArray[Any],
+    predicted: NDArray[np.int64],
+    probabilities: NDArray[np.float32] | None,
+) -> dict[str, float]:
+    """The metrics on a split, rounded to six decimals.
+
+    `labels` and `predicted` are (n,), `probabilities` is (n, classes); if it is None, the metrics
+    that need it are left out.
+    """
+    scores: dict[str, float] = {}
+    for name, metric in METRICS.items():
+        if probabilities is None and metric.needs_probabilities:
+            continue
+        scores[name] = metric.function(labels, predicted, probabilities)
+        if name == "accuracy":
+            low, high = find_interval(scores[name], len(labels))
+            scores |= {"accuracy_low": low, "accuracy_high": high}
+    return {name: round(float(value), 6) + 0.0 for name, value in scores.items()} | {
+        "images": len(labels)
+    }
+
+
+def find_interval(share: float, n: int) -> tuple[float, float]:
+    """The 95% interval for the share of hits among `n` images, which need not be many.
+
+    Wilson's score interval: Brown, Cai and DasGupta 2001, doi:10.1214/ss/1009213286, equation 4.
+    """
+    middle = (share + QUANTILE**2 / (2 * n)) / (1 + QUANTILE**2 / n)
+    variance = share * (1 - share) / n + QUANTILE**2 / (4 * n**2)
+    half = QUANTILE * math.sqrt(variance) / (1 + QUANTILE**2 / n)
+    return middle - half, middle + half

@@ -1,6 +1,6 @@
 """Which results of a run are not significantly worse than its best, on the validation images."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -29,30 +29,48 @@ class Checked(NamedTuple):
     right: NDArray[np.bool_] | None
 
 
-def find_best(results: Iterable[Result], reference: str) -> dict[Result, str]:
-    """One of the words above for each result; `YES` is as in `mark_best`.
+NOTHING = Checked("", None)
 
-    Results are compared if their validation images are those of the revision `reference`: an
-    experiment with another seed or data set has other ones.
+
+class Mark(NamedTuple):
+    """Which results have the same validation images as this one, and one of the words above.
+
+    `YES` is as in `mark_best`.
+    """
+
+    group: int
+    word: str
+
+
+def find_best(
+    results: Iterable[Result], reference: str, trials: Mapping[Result, Checked]
+) -> dict[Result, Mark]:
+    """The mark of each result, and of `trials`.
+
+    Results are compared if their validation images are the same. Group 0 has those of the revision
+    `reference`; an experiment with another seed or data set has other ones, and so have folds.
     """
     wanted: dict[str, set[str]] = {reference: set()}
     for run, revision in results:
         wanted.setdefault(revision, set()).add(run)
         wanted[reference].add(run)
-    checked = {revision: check_all(revision, sorted(runs)) for revision, runs in wanted.items()}
-    marks: dict[Result, str] = {}
-    for run in sorted(wanted[reference]):
-        images = checked[reference][run].images
-        right = {}
-        for revision in sorted(wanted):
-            found = checked[revision].get(run)
-            if found is None:
-                continue
-            comparable = found.images == images != ""
-            marks[run, revision] = UNKNOWN if comparable or not found.images else OTHER_IMAGES
-            if comparable and found.right is not None:
-                right[run, revision] = found.right
-        marks |= mark_best(right)
+    found = {
+        (run, revision): one
+        for revision, runs in sorted(wanted.items())
+        for run, one in check_all(revision, sorted(runs)).items()
+    } | dict(trials)
+    marks = dict[Result, Mark]()
+    groups = {(run, one.images): list[Result]() for (run, _), one in found.items()}
+    for (run, revision), one in found.items():
+        groups[run, one.images].append((run, revision))
+    for number, ((run, images), group) in enumerate(groups.items(), start=1):
+        right = {one: hits for one in group if (hits := found[one].right) is not None}
+        if images == found.get((run, reference), NOTHING).images:
+            number = 0
+        comparable = images != "" and (number == 0 or len(right) > 1)
+        words = dict.fromkeys(group, UNKNOWN if comparable or not images else OTHER_IMAGES)
+        words |= mark_best(right) if comparable else {}
+        marks |= {one: Mark(number, word) for one, word in words.items()}
     return marks
 
 
@@ -77,7 +95,7 @@ def check_all(revision: str, runs: list[str]) -> dict[str, Checked]:
         with open_revision(revision) as opened:
             return {run: check(opened, run) for run in runs}
     except InputError:
-        return dict.fromkeys(runs, Checked("", None))
+        return dict.fromkeys(runs, NOTHING)
 
 
 def check(revision: Revision, run: str) -> Checked:

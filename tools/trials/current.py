@@ -8,7 +8,7 @@ from dvc.repo import Repo
 
 from stages.runtime.errors import InputError
 from tools.trials.lab import Lab, read_lab
-from tools.trials.progress import Progress, advance, go_to_gates, open_gates
+from tools.trials.progress import Progress, advance, go_to_gates, open_gates, skip_check
 from tools.trials.results import read_outcome
 from tools.trials.rows import Row
 from tools.trials.trial import Outcome, Trial
@@ -25,6 +25,7 @@ def read_current(repo: Repo, rows: Iterable[Row]) -> list[tuple[Row, Outcome]]:
         try:
             lab = read_lab(repo, run)
             gates = go_to_gates(lab)
+            skip_check(lab, gates)
             if advance(lab, gates) is not None:
                 continue
             open_gates(lab, gates)

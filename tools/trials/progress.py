@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from stages.runtime.lock import read_lock_file
 from tools.engine.stages import kind_of
 from tools.trials.chain import Entry, Link, make_entry
 from tools.trials.contents import Files, read_outputs
@@ -64,6 +65,13 @@ def advance(lab: Lab, progress: Progress) -> Need | None:
 def go_to_gates(lab: Lab) -> Progress:
     """What is to be done before the first trial: the gates are passed with params.yaml's values."""
     return Progress(Trial(lab.run, {}), lab.parameters, {}, for_gates=True)
+
+
+def skip_check(lab: Lab, progress: Progress) -> None:
+    """Takes what `check` has written from dvc.lock: it is the same for all valid parameters."""
+    outs = read_lock_file().get(lab.chain[0].name, {}).get("outs", [])
+    progress.contents |= read_outputs(lab.repo, outs)
+    progress.position = 1
 
 
 def open_gates(lab: Lab, progress: Progress) -> None:

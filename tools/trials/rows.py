@@ -33,6 +33,16 @@ class Row:
         return {name: value for name, value in self.values.items() if not FOLD.fullmatch(name)}
 
     @property
+    def folds(self) -> int:
+        """The number of folds of which it has one; 0 without folds."""
+        return next((value for name, value in self.values.items() if name.endswith(".folds")), 0)
+
+    @property
+    def fold(self) -> int:
+        """Which of the folds it has; 0 without folds."""
+        return next((value for name, value in self.values.items() if name.endswith(".fold")), 0)
+
+    @property
     def name(self) -> str:
         """A short name, the same for all folds of the same values."""
         return hash_bytes(json.dumps([self.run, self.chosen], sort_keys=True).encode())[:7]

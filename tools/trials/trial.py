@@ -24,8 +24,10 @@ class Trial:
 class Outcome:
     """What came of a trial: `labels` and `predicted`, (n,), of its validation images.
 
-    `key` is that of the run-cache record of its training; `reason` says why it failed or stopped;
-    `curve` has its learning curve, one row per epoch, as far as it came.
+    `probabilities` is (n, classes), or None if the model has none; `images` is the hash of these
+    images, as in data/audit/DATASET.json. `key` is that of the run-cache record of the training;
+    `reason` says why it failed or stopped; `curve` has the learning curve, one row per epoch, as
+    far as it came.
     """
 
     state: str
@@ -34,4 +36,6 @@ class Outcome:
     predicted: NDArray[np.int64] = field(default_factory=lambda: NOBODY)
     seconds: float = 0.0
     reason: str = ""
+    probabilities: NDArray[np.float32] | None = None
+    images: str = ""
     curve: tuple[Mapping[str, float], ...] = ()

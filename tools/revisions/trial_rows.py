@@ -1,0 +1,69 @@
+"""Trials as rows beside experiments: the folds of the same values are one row."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+import numpy as np
+from dvc.repo import Repo
+
+from stages.scoring.metrics import score
+from tools.revisions.best import Checked, Result
+from tools.revisions.experiment_rows import Row, Splits
+from tools.trials.current import read_current
+from tools.trials.rows import Row as Made
+from tools.trials.rows import read_rows
+from tools.trials.trial import Outcome
+from tools.trials.values import show_values
+
+Pair = tuple[Made, Outcome]
+
+
+def read_trials(
+    repo: Repo, before: Mapping[str, Splits], metric: str
+) -> tuple[list[Row], dict[Result, Checked]]:
+    """The rows of the trials that were made with what is in the workspace, and their answers.
+
+    `before` are the scores that the runs have now. The trials that only vary the seed are left out,
+    and those that are not complete.
+    """
+    made = [row for row in read_rows() if row.chosen.keys() - {"seed"} or row.folds]
+    pairs = sorted(read_current(repo, made), key=lambda pair: identify(pair[0]))
+    rows, checked = list[Row](), dict[Result, Checked]()
+    for _, group in groupby(pairs, key=lambda pair: identify(pair[0])):
+        of_trial = list(group)
+        first, folds = of_trial[0][0], of_trial[0][0].folds
+        if len(of_trial) < folds:
+            continue
+        scores, answers = join([outcome for _, outcome in of_trial], folds)
+        shown = " ".join(
+            [show_values(first.chosen, first.run), *([f"({folds} folds)"] if folds else [])]
+        )
+        revision = f"trial {first.name} {folds}"
+        was = before.get(first.run, {}).get("validation", {})
+        change = (
+            f"{scores[metric] - was[metric]:+.4f}"
+            if not folds and metric in was and metric in scores
+            else ""
+        )
+        rows.append(
+            Row(first.run, first.name, revision, shown.strip(), {"validation": scores}, change)
+        )
+        checked[first.run, revision] = answers
+    return rows, checked
+
+
+def identify(made: Made) -> tuple[str, int, str, int]:
+    """What the folds of a trial have in common, and its fold."""
+    return made.run, made.folds, json.dumps(made.chosen, sort_keys=True), made.fold
+
+
+def join(outcomes: Sequence[Outcome], folds: int) -> tuple[dict[str, float], Checked]:
+    """The metrics on the validation images of all folds, and what identifies and answers these."""
+    labels, predicted = (
+        np.concatenate([getattr(one, name) for one in outcomes]) for name in ("labels", "predicted")
+    )
+    parts = [one.probabilities for one in outcomes if one.probabilities is not None]
+    probabilities = np.concatenate(parts) if len(parts) == len(outcomes) else None
+    images = " ".join(one.images for one in outcomes)
+    return score(labels, predicted, probabilities), Checked(images, labels == predicted)
