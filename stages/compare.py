@@ -21,7 +21,8 @@ def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
 
     Reads `metrics`/RUN.json and `metrics`/profile/RUN.json of every run.
     """
-    datasets: Datasets = {}
+    tested: Datasets = {}
+    held_out: Datasets = {}
     processors: set[str] = set()
     for path in sorted(metrics.glob("*.json")):
         profile = read(
@@ -29,23 +30,27 @@ def main(metrics: Path, accuracy: Path, tradeoff: Path, page: Path) -> None:
             **(dict.fromkeys(("dataset", "processor"), str) | dict.fromkeys(TIMES, NUMBER)),
         )
         processors.add(profile.pop("processor"))
-        datasets.setdefault(profile.pop("dataset"), {})[path.stem] = (
-            read_test_scores(path) | profile
-        )
-    if not datasets:
+        dataset = profile.pop("dataset")
+        for split, datasets in (("test", tested), ("validation", held_out)):
+            if scores := read_scores(path, split):
+                datasets.setdefault(dataset, {})[path.stem] = scores | profile
+    if not tested:
         raise InputError(f"{metrics}: no run has metrics; run `dvc repro`")
-    draw_accuracies(datasets, accuracy)
-    draw_tradeoff(datasets, tradeoff)
+    draw_accuracies(tested, accuracy)
+    draw_tradeoff(tested, held_out, tradeoff)
     with atomic_write(page) as path:
-        path.write_text(write_page(datasets, sorted(processors)), encoding="utf-8")
-    print(f"{page}: {sum(map(len, datasets.values()))} runs")
+        path.write_text(write_page(tested, held_out, sorted(processors)), encoding="utf-8")
+    print(f"{page}: {sum(map(len, tested.values()))} runs")
 
 
-def read_test_scores(path: Path) -> Any:
-    """The metrics of a run on the test images."""
-    scores = read(path, test=dict)["test"]
-    require_values(path, scores, dict.fromkeys(SCORES, NUMBER), REMEDY)
-    return scores
+def read_scores(path: Path, split: str) -> Any:
+    """The metrics of a run on a split; empty if no validation images were held out."""
+    splits = read(path, test=dict)
+    if split not in splits:
+        return {}
+    require_values(path, splits, {split: dict}, REMEDY)
+    require_values(path, splits[split], dict.fromkeys(SCORES, NUMBER), REMEDY)
+    return splits[split]
 
 
 def read(path: Path, **kinds: Any) -> Any:

@@ -53,7 +53,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden")
 
 
-RUNS_PIPELINE = {"trained", "few", "project", "fresh", "one_run", "revisions", "swept"}
+RUNS_PIPELINE = {"trained", "few", "project", "fresh", "one_run", "revisions", "swept", "apart"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -182,7 +182,7 @@ def test_labels_are_moved_apart_and_no_further() -> None:
 
 def test_the_same_data_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "other"):
-        draw_tradeoff({"data": MODELS}, tmp_path / f"{name}.png")
+        draw_tradeoff({"data": MODELS}, {"data": MODELS}, tmp_path / f"{name}.png")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "other.png").read_bytes()
 
 

@@ -109,7 +109,7 @@ def test_the_workspace_its_tolerance_and_an_experiment(revisions: Path, tmp_path
     tolerance["macro_f1"] = 0.0
     edit(project, review={"tolerance": tolerance})
     report = review(project, "before", status=3)
-    assert "fashion_mnist-tree: macro_f1 got significantly worse" in report
+    assert "fashion_mnist-tree: test macro_f1 got significantly worse" in report
     run("dvc", "exp", "run", "-n", "an-experiment", "check", cwd=project)
     run("git", "checkout", "-qf", "before", cwd=project)
     assert review(project, "before", "an-experiment", status=3).startswith("**Worse**")

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 from statsmodels.stats.contingency_tables import mcnemar
 
 from stages.scoring.metrics import METRICS
-from tools.revisions.significance import Answers, compare_accuracy, compare_metric, holm
+from tools.revisions.significance import (
+    Answers,
+    compare_accuracy,
+    compare_metric,
+    find_not_worse,
+    holm,
+)
 
 RANDOM = np.random.default_rng(0)
 
@@ -101,3 +107,29 @@ def test_chance_is_not_taken_for_a_difference() -> None:
         for _ in range(1000)
     ]
     assert 0 < np.mean(found) < 0.05
+
+
+BEST = np.arange(100) < 90  # which of 100 images are right
+
+
+def less(lost: int, gained: int = 0) -> NDArray[np.bool_]:
+    """As BEST, without the first `lost`, and with the last `gained`."""
+    images = np.arange(100)
+    return (images >= lost) & (BEST | (images >= 100 - gained))
+
+
+def test_what_is_not_significantly_worse_than_the_best() -> None:
+    # 6 lost: p is twice 1/2^6, 0.031. 5 lost: 0.063. 8 lost, 2 gained: 0.109.
+    for other, good in ((less(6), False), (less(5), True), (less(8, 2), True)):
+        assert find_not_worse({"other": other, "best": BEST}) == {"best": True, "other": good}
+    # 6 images less accurate as well, but 14 lost, 8 gained.
+    assert find_not_worse({"best": BEST, "different": less(14, 8)})["different"]
+    assert find_not_worse({"alone": BEST}) == {"alone": True}
+
+
+def test_many_are_corrected_for_their_number() -> None:
+    # 7 lost: p is 0.0156; times 3 it is below 0.05, times 4 it is not.
+    for count, good in ((3, False), (4, True)):
+        others = {f"other{number}": less(7) for number in range(count)}
+        expected = {"best": True} | dict.fromkeys(others, good)
+        assert find_not_worse(others | {"best": BEST}) == expected

@@ -49,14 +49,15 @@ def main(
         write_json(path, measured[-1])
     titles = [base, head or "the workspace"] if base else ["validation accuracy"]
     columns = {"seed": measured[0]["seeds"]} | {
-        title: [f"{accuracy:.4f}" for accuracy in one["accuracy"]]
+        title: [f"{accuracy:.4f}" for accuracy in one["validation_accuracy"]]
         for title, one in zip(titles, measured, strict=True)
     }
     typer.echo(tabulate(columns, headers="keys", tablefmt="github", disable_numparse=True))
     for title, one in zip(titles, measured, strict=True):
-        typer.echo(f"\n{f'{title}: ' if base else ''}{describe_spread(one['accuracy'])}")
+        spread = describe_spread("validation", one["validation_accuracy"])
+        typer.echo(f"\n{f'{title}: ' if base else ''}{spread}")
     if base:
-        typer.echo(f"\n{compare(*(one['accuracy'] for one in measured))}")
+        typer.echo(f"\n{compare(*(one['validation_accuracy'] for one in measured))}")
 
 
 def compare(before: list[float], after: list[float]) -> str:
@@ -100,7 +101,7 @@ def measure(revision: str, name: str, seeds: int, jobs: int | None) -> dict[str,
         if outcome.state == FAILED:
             raise InputError(f"{title}: seed {seed} failed: {outcome.reason}")
     accuracy = [float(np.mean(one.labels == one.predicted)) for one in outcomes]
-    return {"recipe": recipe, "seeds": numbers, "accuracy": accuracy}
+    return {"recipe": recipe, "seeds": numbers, "validation_accuracy": accuracy}
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from stages.scoring.metrics import METRICS
 from tools.engine.programs import show_file
 from tools.engine.readable import require_readable
 from tools.engine.stages import find_timed, kind_of
+from tools.revisions.held_out import MEANING, NONE
 from tools.revisions.lock_changes import Reasons, explain
 
 SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "images")
@@ -63,19 +64,30 @@ def results_table(metrics: Path) -> str:
     for name in read_parameter("models"):
         path = metrics / f"{name}.json"
         splits = read_json(path, test=dict)
-        scores, held_out = splits["test"], splits.get("validation", {})
+        scores = splits["test"]
         require_values(path, scores, dict.fromkeys(SHOWN, NUMBER), REMEDY)
         interval = f"{scores['accuracy_low']:.3f} to {scores['accuracy_high']:.3f}"
         values = [f"{scores[key]:.3f}" if key in scores else "" for key in secondary]
         images = f"{scores['images']:,}"
         others = f"{scores[OTHERS]:.4f}" if OTHERS in scores else ""
-        chosen_by = f"{held_out['accuracy']:.4f}" if held_out else ""
+        chosen_by = NONE
+        if "validation" in splits:
+            require_values(path, splits, {"validation": dict}, REMEDY)
+            require_values(path, splits["validation"], {"accuracy": NUMBER}, REMEDY)
+            chosen_by = f"{splits['validation']['accuracy']:.4f}"
         accuracy = f"{scores['accuracy']:.4f}"
         rows.append([f"`{name}`", chosen_by, accuracy, interval, others, *values, images])
     titles = [metric.title for metric in secondary.values()]
-    header = ["run", "validation", "test accuracy", "95% interval", "without near duplicates"]
+    header = [
+        "run",
+        "validation accuracy",
+        "test accuracy",
+        "95% interval",
+        "without near duplicates",
+    ]
     header += [*titles, "test images"]
-    return tabulate(rows, header, tablefmt="github", disable_numparse=True)
+    table = tabulate(rows, header, tablefmt="github", disable_numparse=True)
+    return f"{table}\n\n{MEANING}" if any(row[1] == NONE for row in rows) else table
 
 
 def compare_locks(committed: Stages, now: Stages, timed: set[str], processors: str) -> str:

@@ -1,7 +1,7 @@
 """Which results of a run are not significantly worse than its best, on the validation images."""
 
-from collections.abc import Hashable, Iterable, Mapping
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from dvc.exceptions import DvcException
@@ -12,13 +12,12 @@ from stages.runtime.errors import InputError
 from stages.scoring.predictions import read_labels
 from tools.revisions.recorded import read_audit
 from tools.revisions.revision import Revision, open_revision
-from tools.revisions.significance import LEVEL, compare_accuracy, holm
+from tools.revisions.significance import find_not_worse
 
 YES, NO = "yes", "no"
 UNKNOWN = "?"  # its predictions are not in DVC's cache
 OTHER_IMAGES = "other"  # than those of the others: not comparable
 
-Key = TypeVar("Key", bound=Hashable)
 Result = tuple[str, str]  # a run, and a revision where it was trained
 
 
@@ -35,7 +34,7 @@ NOTHING = Checked("", None)
 class Mark(NamedTuple):
     """Which results have the same validation images as this one, and one of the words above.
 
-    `YES` is as in `mark_best`.
+    `YES` is as in `find_not_worse`.
     """
 
     group: int
@@ -69,24 +68,10 @@ def find_best(
             number = 0
         comparable = images != "" and (number == 0 or len(right) > 1)
         words = dict.fromkeys(group, UNKNOWN if comparable or not images else OTHER_IMAGES)
-        words |= mark_best(right) if comparable else {}
+        if comparable and right:
+            words |= {one: YES if good else NO for one, good in find_not_worse(right).items()}
         marks |= {one: Mark(number, word) for one, word in words.items()}
     return marks
-
-
-def mark_best(right: dict[Key, NDArray[np.bool_]]) -> dict[Key, str]:
-    """`YES` for the most accurate and all that are not significantly worse, `NO` for the others.
-
-    `right` says which of the same images each has right, (n,). Others are compared with the most
-    accurate by McNemar's exact test, with Holm's correction for their number.
-    """
-    if not right:
-        return {}
-    best = max(right, key=lambda key: right[key].mean())
-    others = [key for key in right if key != best]
-    p_values = holm([compare_accuracy(right[other], right[best]).p for other in others])
-    worse = {other for other, p in zip(others, p_values, strict=True) if p < LEVEL}
-    return {key: NO if key in worse else YES for key in right}
 
 
 def check_all(revision: str, runs: list[str]) -> dict[str, Checked]:

@@ -63,7 +63,7 @@ def count_looks(scored: Scored, revision: Revision, run: str) -> Looks:
     )
     models = networkx.number_connected_components(groups)
     unknown = len({score.model for score in known if score.test not in same | others})
-    scores = read_scores(revision, run)
+    scores = read_scores(revision, run)["test"]
     images = int(scores["images"])
     optimism = expect_optimism(models, images, scores["accuracy"])
     return Looks(run, models, images, unknown + scored.unreadable[run], optimism)

@@ -7,6 +7,7 @@ import numpy as np
 from dvc.exceptions import DvcException
 from numpy.typing import NDArray
 
+from stages.datasets.arrays import SPLITS
 from stages.runtime.errors import InputError
 from stages.runtime.files import NUMBER, require_values
 from stages.runtime.inputs import reading
@@ -20,23 +21,33 @@ NOISE = "docs/noise/{run}.json"  # what `make noise` measured
 
 
 def read_noise(revision: Revision, run: str) -> dict[str, Any] | None:
-    """`recipe`, `seeds` and `accuracy` of a run from `make noise`; None if not measured."""
+    """`recipe`, `seeds` and accuracies of a run from `make noise`; None if not measured.
+
+    The accuracies are `validation_accuracy`; until November 2026 `accuracy`, on the test images.
+    """
     path = NOISE.format(run=run)
     if not revision.files.isfile(path):
         return None
-    return read_json(revision, path, recipe=dict, accuracy=list)
+    known = read_json(revision, path, recipe=dict)
+    if "validation_accuracy" not in known:
+        require_values(f"{revision.name}: {path}", known, {"accuracy": list}, COMMIT)
+    return known
 
 
-def read_scores(revision: Revision, run: str) -> dict[str, float]:
-    """The metrics of a run on the test images; until November 2026 there were no others."""
+def read_scores(revision: Revision, run: str) -> dict[str, dict[str, float]]:
+    """The metrics of a run on the splits `validation`, if images were held out, and `test`.
+
+    Until November 2026 there were those on the test images alone.
+    """
     path = f"metrics/{run}.json"
-    content = read_json(revision, path)
-    scores: dict[str, float] = content.get("test", content)
-    if isinstance(content.get("test_images"), int):  # as it was called until then
-        scores["images"] = content["test_images"]
-    kinds = {"accuracy": NUMBER, "images": int}
-    require_values(f"{revision.name}: {path}", scores, kinds, COMMIT)
-    return scores
+    name, content = f"{revision.name}: {path}", read_json(revision, path)
+    splits: dict[str, Any] = {split: content[split] for split in SPLITS if split in content}
+    if "test_images" in content:  # as it was called until then
+        splits = {"test": content | {"images": content["test_images"]}}
+    require_values(name, splits, dict.fromkeys(["test", *splits], dict), COMMIT)
+    for scores in splits.values():
+        require_values(name, scores, {"accuracy": NUMBER, "images": int}, COMMIT)
+    return splits
 
 
 def read_audit(revision: Revision, dataset: str) -> dict[str, Any]:
@@ -45,7 +56,7 @@ def read_audit(revision: Revision, dataset: str) -> dict[str, Any]:
     until_november_2026 = f"metrics/audit/{dataset}.json"
     if revision.files.isfile(until_november_2026):
         path = until_november_2026
-    return read_json(revision, path, test=dict)
+    return read_json(revision, path, **dict.fromkeys(SPLITS, dict))
 
 
 def read_answers(revision: Revision, run: str) -> tuple[NDArray[np.int64], Answers]:
@@ -97,6 +108,8 @@ def read_json(revision: Revision, path: str, **kinds: Any) -> dict[str, Any]:
     name = f"{revision.name}: {path}"
     with reading(name, "JSON file", COMMIT):
         content: dict[str, Any] = json.loads(read_text(revision, path))
+        if not isinstance(content, dict):
+            raise ValueError("not a JSON object")
     require_values(name, content, kinds, COMMIT)
     return content
 

@@ -6,43 +6,39 @@ from tools.revisions.markdown import code, fold, tabulate_cells
 from tools.revisions.recorded import read_noise, read_scores
 from tools.revisions.revision import Revision, recipe_of
 from tools.revisions.significance import LEVEL, Difference
-from tools.revisions.verdicts import ADDED, NOT_COMPARABLE, REMOVED, Verdict, judge_difference
+from tools.revisions.verdicts import NOT_COMPARABLE, Verdict, judge_difference
+
+VALIDATION = (
+    "Validation: the metric on the images held out, before → after: the one to choose by. It is "
+    "none where no images are held out, so there is no figure to choose by, or the revision did "
+    "not score them. All other columns are about the test images."
+)
+
+Splits = dict[str, dict[str, float]]  # the metrics of a run, by split
 
 
 def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) -> str:
     """One row per run and metric, and notes on the columns."""
     rows = []
     for verdict in verdicts:
+        name, said = code(verdict.run), f"{verdict.word}: {verdict.reason}"
+        scores = [
+            read_scores(revision, verdict.run) if verdict.run in revision.runs else None
+            for revision in (before, after)
+        ]
         if not verdict.metrics:
-            scores = [
-                f"{read_scores(revision, verdict.run)['accuracy']:.4f}" if there else ""
-                for revision, there in (
-                    (before, verdict.word != ADDED),
-                    (after, verdict.word != REMOVED),
-                )
-            ]
-            reason = f": {verdict.reason}" if verdict.reason else ""
-            rows.append([code(verdict.run), "accuracy", *scores, "", "", "", verdict.word + reason])
-        if verdict.metrics and verdict.reason:
-            rows.append(
-                [
-                    code(verdict.run),
-                    "probability metrics",
-                    *[""] * 5,
-                    f"{NOT_COMPARABLE}: {verdict.reason}",
-                ]
-            )
+            test = [f"{one['test']['accuracy']:.4f}" if one else "" for one in scores]
+            cells = [describe_validation(scores, "accuracy"), *test, "", "", ""]
+            rows.append([name, "accuracy", *cells, said if verdict.reason else verdict.word])
+        elif verdict.reason:
+            said = f"{NOT_COMPARABLE}: {verdict.reason}"
+            rows.append([name, "probability metrics", *[""] * 6, said])
         for metric, difference in verdict.metrics.items():
-            rows.append(
-                [
-                    code(verdict.run),
-                    metric,
-                    *row_of(difference),
-                    judge_difference(metric, difference),
-                ]
-            )
-    header = ["run", "metric", "before", "after", "difference (95% interval)", "discordant"]
-    table = tabulate_cells(rows, [*header, "p", "verdict"])
+            cells = [describe_validation(scores, metric), *row_of(difference)]
+            rows.append([name, metric, *cells, judge_difference(metric, difference)])
+    header = ["run", "metric", "validation", "test before", "test after"]
+    header += ["difference (95% interval)", "discordant", "p", "verdict"]
+    table = "\n\n".join([tabulate_cells(rows, header), VALIDATION])
     if not any(verdict.metrics for verdict in verdicts):
         return table
     notes = [
@@ -57,6 +53,12 @@ def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) ->
     return "\n\n".join([table, *notes])
 
 
+def describe_validation(scores: list[Splits | None], metric: str) -> str:
+    """A metric on the validation images, before → after; only one if the run is new or removed."""
+    values = [one.get("validation", {}).get(metric) for one in scores if one is not None]
+    return " → ".join("none" if value is None else f"{value:.4f}" for value in values)
+
+
 def describe_noise(before: Revision, after: Revision, runs: list[str]) -> list[str]:
     """One sentence for each run whose spread over seeds was measured."""
     lines = []
@@ -69,17 +71,19 @@ def describe_noise(before: Revision, after: Revision, runs: list[str]) -> list[s
             for word, revision in (("before", before), ("after", after))
             if recipe_of(revision, run) == known["recipe"]
         ]
+        split = "validation" if "validation_accuracy" in known else "test"
+        spread = describe_spread(split, known.get("validation_accuracy") or known["accuracy"])
         lines.append(
-            f"Seed noise of {code(run)}: {describe_spread(known['accuracy'])}, measured with "
+            f"Seed noise of {code(run)}: {spread}, measured with "
             f"{f'the recipe {recipes[0]} the change' if recipes else 'another recipe'}."
         )
     return lines
 
 
-def describe_spread(accuracy: list[float]) -> str:
-    """Mean and spread of the accuracies of one recipe, one per seed."""
+def describe_spread(split: str, accuracy: list[float]) -> str:
+    """Mean and spread of the accuracies of one recipe on a split, one per seed."""
     return (
-        f"mean validation accuracy {statistics.mean(accuracy):.4f}, standard deviation "
+        f"mean {split} accuracy {statistics.mean(accuracy):.4f}, standard deviation "
         f"{statistics.stdev(accuracy):.4f} over {len(accuracy)} seeds "
         f"({min(accuracy):.4f} to {max(accuracy):.4f})"
     )
@@ -108,7 +112,14 @@ def describe_classes(verdicts: list[Verdict]) -> str:
     ]
     if not rows:
         return "No class changed significantly." if any(v.classes for v in verdicts) else ""
-    header = ["run", "class", "accuracy before", "after", "difference (95% interval)", "discordant"]
+    header = [
+        "run",
+        "class",
+        "test accuracy before",
+        "after",
+        "difference (95% interval)",
+        "discordant",
+    ]
     return fold(tabulate_cells(rows, [*header, "p"]), len(rows)) + (
         "\n\np has Holm's correction for the number of classes in all runs compared."
     )

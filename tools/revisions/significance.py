@@ -1,6 +1,8 @@
 """Whether two models differ significantly on the same test images."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,8 @@ from stages.scoring.metrics import METRICS
 
 LEVEL = 0.05  # below it, p is significant; the intervals are at 1 - LEVEL
 RESAMPLES = 1999
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -122,3 +126,19 @@ def holm(p_values: list[float]) -> list[float]:
     If nothing differs at all, the chance that any of them is below a level is at most that level.
     """
     return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
+
+
+def find_not_worse(right: Mapping[Key, NDArray[np.bool_]]) -> dict[Key, bool]:
+    """Which of several models are not significantly worse than the best of them, the first of ties.
+
+    `right` says for each which of the same images it classifies correctly, (n,). Each is compared
+    with the most accurate by `compare_accuracy`, with Holm's correction; one on another number of
+    images counts as worse.
+    """
+    best = max(right, key=lambda key: float(right[key].mean()))
+    others = [key for key in right if key != best]
+    p_values = [
+        compare_accuracy(right[best], right[key]).p if len(right[key]) == len(right[best]) else 0.0
+        for key in others
+    ]
+    return {best: True} | {key: p >= LEVEL for key, p in zip(others, holm(p_values), strict=True)}

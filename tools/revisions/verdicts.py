@@ -190,6 +190,6 @@ def find_regressions(verdicts: list[Verdict], tolerance: dict[str, float | None]
                 and loss > allowed
             ):
                 yield (
-                    f"{verdict.run}: {metric} got significantly worse, by {loss:.4f}; "
+                    f"{verdict.run}: test {metric} got significantly worse, by {loss:.4f}; "
                     f"review.tolerance.{metric} in params.yaml allows {allowed}"
                 )

@@ -31,15 +31,22 @@ def find_best_under(runs: Runs, milliseconds: float) -> str | None:
     return max(fast, key=lambda run: runs[run]["accuracy"], default=None)
 
 
-def draw_tradeoff(datasets: Datasets, out: Path) -> None:
+def draw_tradeoff(tested: Datasets, held_out: Datasets, out: Path) -> None:
     """One panel per data set: accuracy and interval against latency; the area shows the file size.
 
-    `datasets` maps each data set to its runs, and each run to its metrics and profile, merged.
+    The accuracy is that on the validation images, since the front is there to choose from: where
+    none are held out, it is that on the test images, without a front.
     """
-    figure = new_figure(width=5.2 * len(datasets), height=4.6)
-    panels = figure.subplots(1, len(datasets), squeeze=False)[0]
-    for axes, (dataset, runs) in zip(panels, datasets.items(), strict=True):
-        draw_panel(axes, dataset, runs)
+    figure = new_figure(width=5.2 * len(tested), height=4.6)
+    panels = figure.subplots(1, len(tested), squeeze=False)[0]
+    for axes, dataset in zip(panels, tested, strict=True):
+        if dataset in held_out:
+            draw_panel(axes, dataset, held_out[dataset])
+            draw_front(axes, held_out[dataset])
+            axes.set_ylabel("validation accuracy, 95% interval")
+        else:
+            draw_panel(axes, dataset, tested[dataset])
+            axes.set_ylabel("test accuracy, 95% interval (none held out)")
     for size in LEGEND_MB:
         panels[0].scatter([], [], s=area(size * 1e6), color=BLUE, alpha=0.35, label=f"{size} MB")
     panels[0].plot([], [], color=ORANGE, label="Pareto front")
@@ -55,9 +62,6 @@ def draw_panel(axes: Axes, dataset: str, runs: Runs) -> None:
         axes.errorbar(x, y, yerr=interval, color=BLUE, elinewidth=1.2)
         axes.scatter(x, y, s=area(scores["file_bytes"]), color=BLUE, alpha=0.35, zorder=3)
         axes.plot(x, y, "o", color=BLUE, markersize=3, zorder=4)
-    front = [runs[run] for run in find_front(runs)]
-    times, accuracies = ([one[key] for one in front] for key in ("latency_median_ms", "accuracy"))
-    axes.step(times, accuracies, where="post", color=ORANGE, zorder=2)
     axes.set_xscale("log")
     exponents = np.log10([scores["latency_median_ms"] for scores in runs.values()])
     axes.set_xlim(10.0 ** np.floor(exponents.min() - 0.2), 10.0 ** np.ceil(exponents.max() + 0.2))
@@ -65,7 +69,6 @@ def draw_panel(axes: Axes, dataset: str, runs: Runs) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(y=0.12)
     axes.set_xlabel("ms per image, one thread (median)")
-    axes.set_ylabel("accuracy, 95% interval")
     axes.grid()
     axes.set_title(dataset)
     names = sorted(runs, key=lambda run: runs[run]["accuracy"])
@@ -80,6 +83,13 @@ def draw_panel(axes: Axes, dataset: str, runs: Runs) -> None:
             va="center",
             arrowprops={"arrowstyle": "-", "color": GRAY, "linewidth": 0.6},
         )
+
+
+def draw_front(axes: Axes, runs: Runs) -> None:
+    """The line of the runs that no other beats in both."""
+    front = [runs[run] for run in find_front(runs)]
+    times, accuracies = ([one[key] for one in front] for key in ("latency_median_ms", "accuracy"))
+    axes.step(times, accuracies, where="post", color=ORANGE, zorder=2)
 
 
 def area(file_bytes: float) -> float:

@@ -7,7 +7,7 @@ from stages.figures.run import Run
 from stages.figures.run.confusion import count
 from stages.figures.style import BLUE, new_figure, wrap
 
-CAPTION = "The pairs of classes that it confuses most often."
+CAPTION = "The pairs of classes that it confuses most often on the test images."
 PAIRS = 10  # shown
 
 

@@ -8,7 +8,10 @@ from stages.figures.run import Run
 from stages.figures.style import new_figure, wrap
 from stages.scoring.metrics import accuracy
 
-CAPTION = "Confusion matrix: percent of each actual class (row) predicted as each class (column)."
+CAPTION = (
+    "Confusion matrix on the test images: percent of each actual class (row) predicted as each "
+    "class (column)."
+)
 
 
 def draw(run: Run) -> Figure:

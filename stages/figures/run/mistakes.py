@@ -7,7 +7,10 @@ from numpy.typing import NDArray
 from stages.figures.run import Run
 from stages.figures.run.examples import choose_examples, draw_images
 
-CAPTION = "The most confident mistakes, or random ones if the model has no probabilities."
+CAPTION = (
+    "The most confident mistakes on the test images, or random ones if the model has no "
+    "probabilities."
+)
 
 
 def draw(run: Run) -> Figure:

@@ -7,7 +7,7 @@ from stages.figures.run import Run
 from stages.figures.style import BLUE, GRAY, ORANGE, new_figure
 from stages.scoring.calibration import bin_confidence, calibration_error
 
-CAPTION = "Calibration: on the dashed line, confidence equals accuracy."
+CAPTION = "Calibration on the test images: on the dashed line, confidence equals accuracy."
 
 
 def draw(run: Run) -> Figure | None:
@@ -34,7 +34,7 @@ def draw(run: Run) -> Figure | None:
         markersize=4,
         label="mean confidence of the bin",
     )
-    above.set_ylabel("accuracy")
+    above.set_ylabel("test accuracy")
     above.set_ylim(0, 1.02)
     error = calibration_error(correct, probabilities)
     above.set_title(f"{run.name}: reliability\nexpected calibration error {error:.3f}")
