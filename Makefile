@@ -10,12 +10,12 @@ ifeq ($(origin PATH),command line)
 override FOLDER := $(value PATH)
 override PATH := $(shell command -v ls >/dev/null && echo "$$PATH" || command -p getconf PATH)
 endif
-DATA := BASE DRY FOLDER FOLDS FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN SEED SEEDS SET TEST TRIAL WRITE
+DATA := APPLY BASE DRY FOLDER FOLDS FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN SEED SEEDS SET TEST TRIAL TRIALS WRITE
 $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro predict add-data review resolve noise sweep keep experiments push pull verify-files test test-quick campaign check \
+.PHONY: help setup install lock repro predict add-data review resolve noise tune sweep keep experiments push pull verify-files test test-quick campaign check \
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
@@ -65,6 +65,10 @@ resolve: setup ## after a merge with conflicts: resolve dvc.lock, metrics and pl
 noise: setup ## train RUN with SEEDS=5 seeds and print the spread; BASE, HEAD: compare two recipes
 	@$(BIN)/python -m tools.noise $${SEEDS:+--seeds "$$SEEDS"} $${BASE:+--base "$$BASE"} \
 		$${HEAD:+--head "$$HEAD"} -- "$$RUN"
+
+tune: setup ## search the space of RUN for better parameters: TRIALS=30, FOLDS=5, JOBS; APPLY=1 writes them
+	@$(BIN)/python -m tools.tune $${TRIALS:+--trials "$$TRIALS"} $${FOLDS:+--folds "$$FOLDS"} \
+		$${JOBS:+--jobs "$$JOBS"} $${APPLY:+--apply} -- "$$RUN"
 
 test: setup ## run all tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal

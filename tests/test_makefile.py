@@ -16,6 +16,7 @@ TARGETS = {
     "pull": ["PATHS"],
     "repro": ["JOBS"],
     "review": ["BASE", "HEAD"],
+    "tune": ["RUN", "TRIALS", "FOLDS", "JOBS"],
 }
 
 

@@ -1,5 +1,6 @@
 """Checks a run's block in params.yaml: what it names exists, and its parameters are valid."""
 
+from collections.abc import Callable
 from importlib import import_module
 from math import inf
 from pathlib import Path
@@ -43,47 +44,47 @@ def check_run(name: str, settings: Run, datasets: dict[str, Any]) -> None:
             f"models.{name}: framework {framework} does not go with model {settings.model}, "
             f"which is written for {' and '.join(sorted(written_for))}"
         )
-    check_params(name, settings)
-    check_class_weights(settings.params, f"models.{name}.params", datasets[settings.dataset])
-    check_space(name, settings, datasets[settings.dataset])
-
-
-def check_params(name: str, settings: Run) -> None:
-    """Checks the parameters against the signatures of the model and of the framework's fit.
-
-    What the signatures cannot say, the framework's schema.py checks, if it has one.
-    """
-    framework, params = settings.framework, settings.params
-    fields: Any = read_fields(f"stages.models.{settings.model}", "build")
-    fields |= read_fields(f"stages.frameworks.{framework}.fit", "fit")
-    if path_of(f"stages.frameworks.{framework}.schema").exists():
-        require_pins(framework)
-        schema = import_module(f"stages.frameworks.{framework}.schema")
-        try:
-            schema.check_run(settings.layout, params, arguments=list(fields))
-        except InputError as error:
-            raise InputError(f"models.{name}.{error}") from None
-        params = {key: value for key, value in params.items() if key in fields}
-    validate(create_model("Params", __base__=Strict, **fields), params, "models", name, "params")
-
-
-def check_space(name: str, settings: Run, classes: list[str] | dict[Any, str]) -> None:
-    """Checks the space that is searched for better parameters, as if its ends were in `params`.
-
-    Raises:
-        InputError: it is not valid, or has a value that is not valid.
-    """
-    space = read_space(settings.tune, settings.params, "models", name, "tune")
-    for path, dimension in space.items():
-        for value in ends_of(dimension):
+    check_params, classes = make_check(name, settings), datasets[settings.dataset]
+    check_params(settings.params)
+    check_class_weights(settings.params, f"models.{name}.params", classes)
+    for path, dimension in read_space(
+        settings.tune, settings.params, "models", name, "tune"
+    ).items():
+        for value in ends_of(dimension):  # as if it were in `params`
             params = put(settings.params, path, value)
             try:
-                check_params(name, settings.model_copy(update={"params": params}))
+                check_params(params)
                 check_class_weights(params, f"models.{name}.params", classes)
             except InputError as error:
                 at = ".".join(["models", name, "tune", *map(str, path)])
                 reason = str(error).removeprefix(f"models.{name}.")
                 raise InputError(f"{at}: {show_value(value)}: {reason}") from None
+
+
+def make_check(name: str, settings: Run) -> Callable[[dict[str, Any]], None]:
+    """What checks parameters against the signatures of the model and of the framework's fit.
+
+    What the signatures cannot say, the framework's schema.py checks, if it has one.
+    """
+    framework = settings.framework
+    fields: Any = read_fields(f"stages.models.{settings.model}", "build")
+    fields |= read_fields(f"stages.frameworks.{framework}.fit", "fit")
+    own = create_model("Params", __base__=Strict, **fields)
+    schema: Any = None
+    if path_of(f"stages.frameworks.{framework}.schema").exists():
+        require_pins(framework)
+        schema = import_module(f"stages.frameworks.{framework}.schema")
+
+    def check_params(params: dict[str, Any]) -> None:
+        if schema:
+            try:
+                schema.check_run(settings.layout, params, arguments=list(fields))
+            except InputError as error:
+                raise InputError(f"models.{name}.{error}") from None
+            params = {key: value for key, value in params.items() if key in fields}
+        validate(own, params, "models", name, "params")
+
+    return check_params
 
 
 def check_class_weights(value: Any, at: str, classes: list[str] | dict[Any, str]) -> None:

@@ -73,6 +73,6 @@ def describe_comparison(comparison: Comparison, best: Row) -> str:
     return (
         f"Trained again with fresh seeds, validation accuracy:\n\n{table}\n\n"
         f"Difference {gain:+.4f}; of {comparison.images:,} validation images {comparison.gained} "
-        f"are more often right, {comparison.lost} less often; p {p}, times "
-        f"{comparison.candidates} for the best of so many: {verdict}."
+        f"are more often right, {comparison.lost} less often; p {p}, corrected for the best of "
+        f"{comparison.candidates}: {verdict}."
     )
