@@ -48,6 +48,7 @@ MORE = {
     "stages.train": TRAIN,
     "tools.repro": TRAIN,
     "tools.review": ["statsmodels.stats.multitest"],
+    "tools.tune": [*TRAIN, "optuna", "statsmodels.stats.multitest"],
 }
 SHELL = """#!{python} -IS
 import json, os, re, socket, sys
@@ -148,18 +149,21 @@ def serve(address: str) -> None:
 
 def import_all(names: list[str]) -> None:
     """Imports libraries; those that train as stages.train does: silent, and without pandas."""
-    hidden: dict[str, Any] = {"pandas": None} if "tensorflow" in names else {}
+    training = [name for name in names if name in TRAIN]
+    hidden: dict[str, Any] = {"pandas": None} if training else {}
     sys.modules.update(hidden)
     screen = os.dup(2)
     with open(os.devnull, "w") as nowhere:
         if hidden:
             os.dup2(nowhere.fileno(), 2)
-    for name in names:
+    for name in training:
         importlib.import_module(name)
     for name in hidden:
         del sys.modules[name]
     os.dup2(screen, 2)
     os.close(screen)
+    for name in names:
+        importlib.import_module(name)
     gc.freeze()  # else the first collection in each process would copy all of it
 
 
@@ -191,7 +195,7 @@ def run(arguments: list[str]) -> int:
     status = 0
     try:
         if arguments[0] == "-m":
-            if arguments[1] == "tools.repro":
+            if arguments[1] in ("tools.repro", "tools.tune"):
                 fork_at_once()
             sys.argv = arguments[1:]
             sys.path[0] = os.getcwd()

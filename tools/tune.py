@@ -17,6 +17,7 @@ from stages.schema.source import read_fields
 from stages.schema.space import EXAMPLE, read_space
 from tools.engine.processes import count_cores
 from tools.parameters.edit import set_values, write_text
+from tools.revisions.looks import describe_looks
 from tools.trials.lab import Lab, open_lab
 from tools.trials.run import run_trials
 from tools.tuning.batch import Make
@@ -45,7 +46,10 @@ def main(
     name: Annotated[str, typer.Argument(metavar="RUN", help="a run in params.yaml")],
     trials: Annotated[int, typer.Option(min=1, help="recipes to try, with the default")] = 30,
     folds: Annotated[
-        int, typer.Option(min=0, help="of cross-validation; 0: the images that the run holds out")
+        int,
+        typer.Option(
+            min=0, max=20, help="of cross-validation; 0: the images that the run holds out"
+        ),
     ] = 5,
     jobs: Annotated[int, typer.Option(min=1, help="trainings at a time")] = count_cores(),
     apply: Annotated[bool, typer.Option("--apply", help="write the best to params.yaml")] = False,
@@ -63,6 +67,7 @@ def main(
     except KeyboardInterrupt:
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(INTERRUPTED) from None
+    typer.echo(f"\n{describe_looks(name)}")
     if not apply:
         return
     if comparison is None or not comparison.is_better:

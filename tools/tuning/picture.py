@@ -15,7 +15,7 @@ from tools.tuning.rows import COMPLETE, Row, find_best, show
 from tools.tuning.space import name_of
 
 COLUMNS = 3
-LETTERS = 14  # of a choice, on one line
+LETTERS = 36  # of the names of all choices, side by side
 
 
 def draw_search(plan: Plan, rows: Sequence[Row], out: Path) -> None:
@@ -65,11 +65,14 @@ def draw_parameter(
     axes.set_title(name_of(place))
     axes.grid(axis="y")
     if isinstance(dimension, Choices):
-        names = [wrap(show(one), LETTERS, most=3) for one in dimension.choices]
+        columns = max(4, LETTERS // len(dimension.choices))
+        names = [wrap(show(one), columns, most=4) for one in dimension.choices]
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.5, len(names) - 0.5)
     elif dimension.log:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")  # not 10 to some power, in math
+        axes.xaxis.set_minor_formatter("")
 
 
 def find_position(dimension: Dimension, value: Any) -> float | None:
