@@ -197,6 +197,32 @@ def test_a_training_is_stopped_below_the_median_after_a_warm_up() -> None:
     assert find_hopeless([*[0.9] * 6, 0.0], others) is None  # no other came so far
 
 
+def test_values_within_estimators_and_lists_have_names_that_params_yaml_can_be_set_by() -> None:
+    inner = {"estimator": "sklearn.svm.LinearSVC", "C": 1.0, "class_weight": {"a.b": 2}}
+    params: Any = {"base_estimator": inner, "steps": [["scale", {}], ["svc", {"C": 1.0}]]}
+    tune = {
+        "base_estimator": {
+            "C": {"low": 0.1, "high": 9.0},
+            "class_weight": {"a.b": {"choices": [1]}},
+        },
+        "steps": {"svc": {"C": {"low": 0.1, "high": 9.0}}},
+    }
+    planned = plan(params, tune)
+    assert set(to_distributions(planned.space)) == {
+        "base_estimator.C",
+        "base_estimator.class_weight.a.b",
+        "steps.svc.C",
+    }
+    settings = to_settings("a", params, dict(zip(planned.space, [3.0, 1, 1.0], strict=True)))
+    assert settings == {  # what does not change is left out
+        "models.a.params.base_estimator.C": 3.0,
+        "models.a.params.base_estimator.class_weight": {"a.b": 1},
+    }
+    settings = to_settings("a", params, dict(zip(planned.space, [1.0, 2, 3.0], strict=True)))
+    assert settings == {"models.a.params.steps": [["scale", {}], ["svc", {"C": 3.0}]]}
+    assert params["steps"][1][1] == {"C": 1.0}
+
+
 def test_numbers_that_are_drawn_can_be_typed_and_are_in_the_space() -> None:
     params = {"a": 1.0, "b": 0.1, "c": 1.0, "d": 3, "e": [1]}
     space = {
