@@ -13,6 +13,7 @@ from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
 from stages.runtime.text import cut
 from stages.sources.common.dataset import Dataset, describe_classes, describe_dataset
+from stages.sources.common.folds import sample_folds
 from stages.sources.common.formats import find_source, list_unread
 from stages.sources.common.hold_out import sample_test, sample_validation
 
@@ -110,6 +111,9 @@ def check(name: str, split: Labeled) -> Labeled:
 def choose(splits: dict[str, Labeled], dataset: Dataset, seed: int, near: float) -> Parts:
     """The images and labels of each split, with the indices of those that belong to it.
 
+    If there are folds, all images but those for the test are in them, also those of a validation
+    split: one fold is the validation split, and `validation_fraction` is not used.
+
     Raises:
         InputError: a class has no training image.
     """
@@ -120,8 +124,16 @@ def choose(splits: dict[str, Labeled], dataset: Dataset, seed: int, near: float)
     test = np.zeros(len(labels), dtype=bool)
     if dataset.test_fraction:
         test = sample_test(images, labels, dataset.test_fraction, near, seed)
+    if dataset.folds and "validation" in of_file:
+        more, of_more = of_file.pop("validation")
+        images, labels = np.concatenate([images, more]), np.concatenate([labels, of_more])
+        test = np.concatenate([test, np.zeros(len(of_more), dtype=bool)])
     rest = np.flatnonzero(~test)
-    held = sample_validation(labels[rest], dataset.validation_fraction, seed)
+    if dataset.folds and dataset.fold:
+        folds = sample_folds(images[rest], labels[rest], dataset.folds, near, seed)
+        held = folds == dataset.fold - 1
+    else:
+        held = sample_validation(labels[rest], dataset.validation_fraction, seed)
     parts: Parts = {
         "train": (images, labels, rest[~held]),
         "validation": (images, labels, rest[held]),
@@ -146,8 +158,10 @@ def describe(parts: Parts, dataset: Dataset) -> list[str]:
     counts = ", ".join(f"{len(chosen)} {split}" for split, (_, _, chosen) in parts.items())
     total = sum(len(chosen) for _, _, chosen in parts.values())
     done = sorted(dataset.done.items())
+    held = [f"validation is fold {dataset.fold} of {dataset.folds}"] if dataset.folds else []
     return [
         f"{shape} images: {counts}",
+        *held,
         *(f"{count} of {total} pictures: {what}" for what, count in done),
     ]
 
