@@ -21,6 +21,7 @@ from conftest import (
 from test_experiments import read_columns
 
 from stages.sources import sheet
+from tools import first_numbers
 from tools.sample import write_sheet
 
 APART, WITHOUT = "fashion_mnist-tree", "cifar10-tree"  # without validation images
@@ -187,6 +188,15 @@ def test_the_committed_accuracies_are_compared_on_test_images(apart: Path, tmp_p
     run("git", "commit", "-qam", "confused", cwd=project)
     said = run(*command, cwd=project, status=1).stdout
     assert f"`{APART}`: test accuracy {scores['test']['accuracy']:.4f}, committed " in said
+
+
+def test_the_first_numbers_are_about_test_images(
+    apart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(apart)
+    monkeypatch.setattr(first_numbers, "PUBLISHED", {APART: 1.0, WITHOUT: 1.0})
+    expected = {name: read_scores(apart, name)["test"]["accuracy"] for name in (APART, WITHOUT)}
+    assert first_numbers.read_accuracies("deep") == expected
 
 
 def test_dvc_shows_both(apart: Path) -> None:
