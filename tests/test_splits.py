@@ -234,5 +234,11 @@ def test_nothing_held_out_at_all(apart: Path, tmp_path: Path) -> None:
         assert {row[title] for row in rows} == {"none held out"}
         assert said.count("\nnone held out: no figure to choose by") == 1
     assert "best:" not in said
+    noise = ["python", "-m", "tools.noise", WITHOUT, "--seeds", "2"]
+    (line,) = run(*noise, cwd=project, status=2).stderr.splitlines()[-1:]
+    assert "error: " in line
+    assert "no validation images" in line
+    assert "set validation_fraction of the data set" in line
+    assert not (project / "docs/noise").exists()
     page = (project / "plots/README.md").read_text()
     assert page.count("so there is no figure to choose by") == 1
