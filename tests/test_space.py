@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from conftest import of_scikit_learn
+import yaml
+from conftest import ROOT, of_scikit_learn
 from nested import PARAMS, SCALER, SVC, pipeline
 
 from stages.check import check
@@ -52,6 +53,14 @@ def test_a_space_within_a_pipeline() -> None:
     assert find(changed, path) == 5.0
     assert find(params, path) == 1.0
     assert changed["steps"][0] is params["steps"][0]
+
+
+def test_the_example_of_the_guide_is_valid() -> None:
+    text = (ROOT / "docs" / "tune.md").read_text()
+    (example,) = (part.split("```")[0] for part in text.split("```yaml\n")[1:])
+    space = yaml.safe_load(example)["tune"]
+    assert space.keys() == {"C", "gamma"}
+    check_space(FITTED, space)
 
 
 def test_the_elements_of_a_list() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from stages.figures.style import BLUE, GRAY, ORANGE, new_figure, save, wrap
 from stages.schema.space import Choices, Dimension, same
@@ -73,6 +74,8 @@ def draw_parameter(
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")  # not 10 to some power, in math
         axes.xaxis.set_minor_formatter("")
+    elif isinstance(dimension.low, int):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def find_position(dimension: Dimension, value: Any) -> float | None:
@@ -91,4 +94,5 @@ def draw_best_so_far(axes: Axes, rows: Sequence[Row]) -> None:
     axes.step(numbers, [*accumulate(found, max)], where="post", color=ORANGE)
     axes.set_title("best so far")
     axes.set_xlabel("trial")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")
