@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages import audit, load
-from stages.datasets import duplicates
+from stages.datasets import search
 from stages.datasets.duplicates import find_near
 from stages.runtime.errors import InputError
 from stages.sources import sheet
@@ -224,7 +224,7 @@ def test_a_shortlist_loses_none_that_a_search_in_all_ways_finds(
     train, _ = sheet.read_files(sheet.find(SAMPLE / dataset)["train"])
     test, _ = sheet.read_files(sheet.find(SAMPLE / dataset)["test"])
     nearest, distance = find_near(test[:120], train)
-    monkeypatch.setattr(duplicates, "FEW", range(2 * len(duplicates.WAYS)))
+    monkeypatch.setattr(search, "FEW", range(2 * len(search.WAYS)))
     nearest_of_all, distance_of_all = find_near(test[:120], train)
     found = (distance < NEAR) | (distance_of_all < NEAR)
     assert (nearest == nearest_of_all)[found].all()

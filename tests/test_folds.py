@@ -11,8 +11,8 @@ from own_data import NAMES, choose_some, load
 from PIL import Image, ImageEnhance
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from stages.datasets import duplicates
 from stages.datasets.duplicates import find_exact, find_pairs
+from stages.datasets.search import search
 from stages.load import Parts
 from stages.normalize import standardize
 from stages.runtime.errors import InputError
@@ -71,14 +71,13 @@ def test_the_seed_chooses_the_folds_on_any_number_of_threads(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images, labels, _ = load(folder, test_fraction=0.2)["train"]
-    used = set()
-    search = duplicates.search
+    used: set[int] = set()
 
     def count_threads(*args: Any) -> Any:
         used.update(pool["num_threads"] for pool in threadpool_info())
         return search(*args)
 
-    monkeypatch.setattr(duplicates, "search", count_threads)
+    monkeypatch.setattr("stages.datasets.duplicates.search", count_threads)
     with threadpool_limits(2):
         folds = [sample_folds(images, labels, 3, 0.2, seed).tolist() for seed in (1, 1, 2)]
     assert used == {1}

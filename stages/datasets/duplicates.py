@@ -65,8 +65,8 @@ def find_pairs(images: Images, near: float) -> NDArray[np.int64]:
 
 def _ratio(similarity: Ratio, apart: Ratio) -> Ratio:
     """The distance of images, 0 to 1, given that of unrelated ones."""
-    ratio = (1 - similarity) / np.maximum(apart, 1e-6)
-    return np.round(np.clip(ratio, 0, 1), 3)
+    ratio: Ratio = (1 - similarity) / np.maximum(apart, 1e-6)
+    return np.round(ratio.clip(0, 1), 3)
 
 
 def _lay_over(images: Images, others: Images | None) -> Iterator[tuple[Indices, Ratio, Ratio]]:
