@@ -173,3 +173,45 @@ def test_assignments() -> None:
     }.items():
         with pytest.raises(InputError, match=reason):
             read_assignments(wrong, RUN)
+
+
+PROBE = """
+import json
+
+from tools.trials.lab import open_lab
+from tools.trials.run import run_trials
+from tools.trials.trial import Trial
+
+if __name__ == "__main__":
+    run = "fashion_mnist-mlp"
+    key = f"models.{run}.params.epochs"
+    seen = []
+
+    def stop(number, rows):
+        seen.append([number, len(rows)])
+        return number == 0
+
+    with open_lab(run) as lab:
+        trials = [Trial(run, {key: 2000}), Trial(run, {key: 3})]
+        outcomes = run_trials(lab, trials, 2, stop=stop)
+    said = [[one.state, one.key, [dict(row) for row in one.curve], one.reason] for one in outcomes]
+    print(json.dumps([said, seen]))
+"""
+
+
+def test_a_training_tells_each_epoch_and_can_be_stopped(project: Path) -> None:
+    (project / "tools/probe.py").write_text(PROBE)
+    said = run("python", "-m", "tools.probe", cwd=project).stdout
+    (stopped, ended), seen = json.loads(said.splitlines()[-1])
+    state, key, curve, reason = stopped
+    assert (state, reason) == ("stopped", f"stopped after epoch {len(curve)}")
+    assert [row["epoch"] for row in curve] == [*range(len(curve))]
+    assert 0 < curve[0]["val_accuracy"] < 1
+    assert len(curve) < 2000
+    assert not (project / ".dvc/cache/runs" / key[:2] / key).exists()
+    assert ended[0] == "ran"
+    assert [row["epoch"] for row in ended[2]] == [0, 1, 2]
+    assert {number for number, _ in seen} >= {0}
+    assert list((project / ".dvc/tmp").glob("trials*")) == []
+    with (project / "logs/trials.jsonl").open() as file:
+        assert [json.loads(row)["state"] for row in file] == ["stopped", "ran"]

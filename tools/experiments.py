@@ -64,7 +64,7 @@ def show_experiments(metric: str = "accuracy", test: bool = False, run: str = ""
         InputError: there is no repository here, or DVC cannot read it; or no run has this metric.
     """
     try:
-        with Repo() as repo:
+        with Repo(_wait_for_lock=True) as repo:
             (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]
             before = read_scores(commit, metric)
             trials, checked = read_trials(repo, before, metric)

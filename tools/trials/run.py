@@ -140,7 +140,7 @@ class Trials:
                 processes.stop([one.process])
                 remove(one.folder)
                 for number in one.trials:
-                    reason = f"hopeless after epoch {len(rows)}"
+                    reason = f"stopped after epoch {len(rows)}"
                     self.end(number, Outcome(STOPPED, key, reason=reason, curve=tuple(rows)))
 
     def succeed(self, number: int, progress: Progress) -> None:
