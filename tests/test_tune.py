@@ -26,8 +26,7 @@ def prepare(project: Path, default: str, tune: str) -> None:
 
 
 def tune(project: Path, *options: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    command = ["python", "-m", "tools.tune", RUN, "--folds", "0", *options]
-    return run(*command, cwd=project, status=status)
+    return run("python", "-m", "tools.tune", RUN, *options, cwd=project, status=status)
 
 
 def test_the_same_bytes_with_one_and_two_workers_and_after_a_kill(
@@ -35,14 +34,15 @@ def test_the_same_bytes_with_one_and_two_workers_and_after_a_kill(
 ) -> None:
     other = shutil.copytree(few, tmp_path / "other")
     for folder in (project, other):
-        prepare(folder, "max_depth: null", "{max_depth: {low: 1, high: 4}}")
-    said = tune(project, "--trials", "8", "--jobs", "1").stdout
+        prepare(folder, "max_depth: null", "{max_depth: {low: 1, high: 3}}")
+    searched = ["--folds", "2", "--trials", "7"]
+    said = tune(project, *searched, "--jobs", "1").stdout
     lines = re.findall(r"(?m)^ +(\d+)  0\.\d{4} ± 0\.\d{4}  best 0\.\d{4} \(trial 0\) .*", said)
-    assert lines == [str(number) for number in range(8)]
+    assert lines == [str(number) for number in range(7)]
     assert "The best is the default: no better than the default." in said
     assert f"models of `{RUN}`" in said or f"model of `{RUN}`" in said  # how often test was scored
 
-    command = [sys.executable, "-m", "tools.tune", RUN, "--folds", "0", "--trials", "8"]
+    command = [sys.executable, "-m", "tools.tune", RUN, *searched]
     with subprocess.Popen(
         command, cwd=other, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -51,13 +51,13 @@ def test_the_same_bytes_with_one_and_two_workers_and_after_a_kill(
             process.stdout.readline()
         process.kill()
     assert not (other / TABLE).exists()
-    assert tune(other, "--trials", "8", "--jobs", "2").stdout == said.replace("1 train", "2 train")
+    assert tune(other, *searched, "--jobs", "2").stdout == said.replace("1 train", "2 train")
     for name in (TABLE, PICTURE):
         assert (other / name).read_bytes() == (project / name).read_bytes()
     text = (project / TABLE).read_text()
-    assert (
-        '# space: {"max_depth": {"low": 1, "high": 4}}\n# seed: 100\n# folds: 0\n# data: ' in text
-    )
+    about = '# space: {"max_depth": {"low": 1, "high": 3}}\n# seed: 100\n# folds: 2\n# data: {'
+    assert about in text
+    assert re.search(r"^0,complete,0\.\d{6},0\.\d{6},400,null,$", text, re.M)  # of every image
     assert "scikit-learn==" in text
     assert str(project) not in text
     assert run("dvc", "status", "compare", cwd=project).stdout.count("metrics") == 0
@@ -68,7 +68,7 @@ def test_a_better_recipe_is_written_as_one_line_and_its_model_is_in_the_cache(
 ) -> None:
     prepare(project, "max_depth: 1", "{max_depth: {choices: [1, 8]}}")
     run("git", "commit", "-qam", "space", cwd=project)
-    said = tune(project, "--trials", "4", "--apply").stdout
+    said = tune(project, "--folds", "0", "--trials", "4", "--apply").stdout
     assert re.search(r"corrected for the best of 1: better than the default\.$", said, re.M)
     assert re.search(r"^\| 1101 +\| 0\.\d{4} +\| 0\.\d{4} +\|$", said, re.M)
     assert "params.max_depth: 8. Now `make repro` scores the test images, once." in said
@@ -84,7 +84,7 @@ def test_what_fails_is_a_row_and_what_is_no_better_is_not_written(project: Path)
     tune_block = "{criterion: {choices: [gini, nonsense]}}"
     prepare(project, "max_depth: 1, criterion: gini", tune_block)
     before = (project / "params.yaml").read_bytes()
-    result = tune(project, "--trials", "6", "--apply", status=2)
+    result = tune(project, "--folds", "2", "--trials", "6", "--apply", status=2)
     assert "failed: criterion=nonsense: models." in result.stdout
     assert "parameter of DecisionTreeClassifier must be a str among" in result.stdout
     (line,) = result.stderr.splitlines()
@@ -96,7 +96,7 @@ def test_what_fails_is_a_row_and_what_is_no_better_is_not_written(project: Path)
 
     replace(project / "params.yaml", "1, criterion: gini}", "1, criterion: nonsense}")
     replace(project / "params.yaml", "choices: [gini, nonsense]", "choices: [wrong, nonsense]")
-    result = tune(project, "--trials", "2", status=1)
+    result = tune(project, "--folds", "0", "--trials", "2", status=1)
     assert result.stderr.startswith("all 2 trials failed: models.")
     assert "Traceback" not in result.stderr
 
