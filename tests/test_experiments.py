@@ -53,7 +53,7 @@ def sweep(project: Path) -> None:
         stdout=subprocess.PIPE,
     )
     at_once = 0
-    while re.search("Queued|Running", status := run("dvc", "queue", "status", cwd=project).stdout):
+    while re.search("Queued|Running", status := ask_queue(project)):
         at_once = max(at_once, status.count("Running"))
         time.sleep(1)
     workers.communicate()
@@ -61,6 +61,14 @@ def sweep(project: Path) -> None:
     assert status.count("Success") == 3, status
     assert "0 active, 0 idle" in run("dvc", "queue", "status", cwd=project).stdout
     assert run("git", "status", "--porcelain", cwd=project).stdout == ""
+
+
+def ask_queue(project: Path) -> str:
+    """What `dvc queue status` says; it fails while a worker writes a file that it reads."""
+    while (result := run("dvc", "queue", "status", cwd=project, status=None)).returncode:
+        assert "Expecting value" in result.stderr
+        time.sleep(1)
+    return result.stdout
 
 
 @pytest.fixture
@@ -247,3 +255,10 @@ def test_the_guide_names_what_exists(guide: Path) -> None:
         for key in setting.split("."):
             assert key in block, setting
             block = block[key]
+
+
+def test_the_values_of_an_experiment_are_kept_as_one_line(experiments: Path) -> None:
+    said = run("python", "-m", "tools.keep", "tree-3", cwd=experiments).stdout
+    assert f"max_depth: {DEPTHS['tree-3']}" in said
+    changed = run("git", "diff", "--numstat", cwd=experiments).stdout
+    assert changed == "1\t1\tparams.yaml\n"

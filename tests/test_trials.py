@@ -175,6 +175,51 @@ def test_assignments() -> None:
             read_assignments(wrong, RUN)
 
 
+def test_a_row_of_the_table_is_kept_as_one_line(project: Path) -> None:
+    command = ["python", "-m", "tools.sweep", RUN, "max_depth=1,12,0"]
+    said = run(*command, cwd=project, status=1).stdout
+    rows = {line.split()[2]: line.split() for line in said.splitlines() if line.startswith(RUN)}
+    assert {*rows} == {"max_depth=12", "0.6000", "max_depth=1"}  # one is the commit
+    assert [rows["max_depth=12"][-1], rows["max_depth=1"][-1]] == ["yes", "no"]
+    name = rows["max_depth=1"][1]
+    assert "(exact McNemar test, Holm's correction)" in said
+    assert said.endswith(run("python", "-m", "tools.experiments", cwd=project).stdout)
+
+    def keep(name: str, status: int = 0) -> str:
+        result = run("python", "-m", "tools.keep", name, cwd=project, status=status)
+        return result.stdout + result.stderr
+
+    diff = [line for line in keep(name).splitlines() if re.match(r"[-+] ", line)]
+    changed = run("git", "diff", "--unified=0", "params.yaml", cwd=project).stdout
+    assert diff == [line for line in changed.splitlines() if re.match(r"[-+] ", line)]
+    assert [line.count("max_depth") for line in diff] == [1, 1]
+    assert repro(project, f"evaluate@{RUN}") == ["check", f"evaluate@{RUN}"]
+    assert "params.yaml has these values already" in keep(name)
+    made = [json.loads(row) for row in (project / "logs/trials.jsonl").read_text().splitlines()]
+    assert [row["state"] for row in made].count("failed") == 1
+    for unknown in ("nothing", "0000000"):
+        assert f"{unknown}: no trial or experiment has this name; `make exp" in keep(unknown, 2)
+
+
+def test_folds_are_one_row_of_all_their_images(project: Path) -> None:
+    (project / ".dvc/tmp").mkdir(exist_ok=True)
+    command = ["python", "-m", "tools.sweep", RUN, "max_depth=1,8", "--folds", "2"]
+    said = run(*command, cwd=project).stdout
+    assert said.count("data.fashion_mnist.folds=2 data.fashion_mnist.fold=1  validation") == 2
+    assert said.count(" of 4  ") == 4
+    rows = [line for line in said.splitlines() if "(2" in line and line.startswith(RUN)]
+    assert len(rows) == 2
+    assert "max_depth=8 (2" in rows[0]
+    assert "max_depth=1 (2" in rows[1]
+    made = [json.loads(row) for row in (project / "logs/trials.jsonl").read_text().splitlines()]
+    depth = f"models.{RUN}.params.max_depth"
+    of_best = [row for row in made if row["values"][depth] == 8]
+    hits = sum(row["accuracy"] * row["images"] for row in of_best)
+    assert sum(row["images"] for row in of_best) == 400
+    assert f" {hits / 400:.4f} (" in rows[0]
+    assert state_of(project) == ""
+
+
 PROBE = """
 import json
 

@@ -28,7 +28,7 @@ def read_trials(
     and those that are not complete.
     """
     made = [row for row in read_rows() if row.chosen.keys() - {"seed"} or row.folds]
-    pairs = sorted(read_current(repo, made), key=lambda pair: identify(pair[0]))
+    pairs = sorted(read_current(repo, made), key=lambda pair: (*identify(pair[0]), pair[0].fold))
     rows, checked = list[Row](), dict[Result, Checked]()
     for _, group in groupby(pairs, key=lambda pair: identify(pair[0])):
         of_trial = list(group)
@@ -53,9 +53,9 @@ def read_trials(
     return rows, checked
 
 
-def identify(made: Made) -> tuple[str, int, str, int]:
-    """What the folds of a trial have in common, and its fold."""
-    return made.run, made.folds, json.dumps(made.chosen, sort_keys=True), made.fold
+def identify(made: Made) -> tuple[str, int, str]:
+    """What the folds of a trial have in common."""
+    return made.run, made.folds, json.dumps(made.chosen, sort_keys=True)
 
 
 def join(outcomes: Sequence[Outcome], folds: int) -> tuple[dict[str, float], Checked]:
