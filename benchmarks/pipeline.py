@@ -82,14 +82,14 @@ def time_cold(folder: Path) -> dict[str, Any]:
 
 
 def time_runs(folder: Path, datasets: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """The accuracy of each run, its number of test images, and what its plain script takes."""
+    """The test accuracy of each run, its number of images, and what its plain script takes."""
     runs = {}
     with TemporaryDirectory() as rows:
         for dataset in sorted(set(datasets.values())):
             write_rows(folder, dataset, Path(rows) / dataset)
         for key, dataset in datasets.items():
-            scores = read_json(folder / "metrics" / f"{key}.json")
-            runs[key] = {name: scores[name] for name in ("accuracy", "test_images")}
+            scores = read_json(folder / "metrics" / f"{key}.json")["test"]
+            runs[key] = {"accuracy": scores["accuracy"], "test_images": scores["images"]}
             runs[key]["plain"] = time_plain(folder, key, Path(rows) / dataset)
     return runs
 

@@ -227,6 +227,7 @@ def few(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             for path in [*folder.glob(f"data/*/{name}.*"), *folder.glob(f"metrics/**/{name}.json")]:
                 path.unlink()
             shutil.rmtree(folder / "plots" / name)
+            shutil.rmtree(folder / "data/validation" / name)
             for path, block in (
                 (folder / "params.yaml", name),
                 (folder / "dvc.lock", rf"\w+@{name}"),

@@ -82,7 +82,7 @@ def depths(project: Path) -> list[int]:
     stages = read_lock(project)
     values = (stages[f"train@{name}"]["params"]["params.yaml"] for name in RUNS)
     return [
-        one[f"models.{name}"]["params"]["max_depth"] for name, one in zip(RUNS, values, strict=True)
+        one[f"models.{name}.params"]["max_depth"] for name, one in zip(RUNS, values, strict=True)
     ]
 
 
@@ -157,10 +157,8 @@ def test_the_other_branch_was_trained_elsewhere(
     strip(project, "left")
     stop(project, "merge", "left")
     said = resolve(project)
-    assert (
-        "Not in DVC's cache: data/models/one.onnx, data/probabilities/one.npy. `make pull` gets"
-        in said
-    )
+    lost = "data/models/one.onnx, data/validation/one, data/probabilities/one.npy"
+    assert f"Not in DVC's cache: {lost}. `make pull` gets" in said
     if shared:
         run("python", "-m", "tools.pull", cwd=project)
         assert make_repro(project) == AGAIN

@@ -47,8 +47,8 @@ def find_values(name: str) -> dict[str, Any]:
         InputError: there is neither.
     """
     for row in reversed(read_rows()):
-        if row.name == name and row.state != FAILED:
-            return row.chosen
+        if row.trial.name == name and row.state != FAILED:
+            return row.trial.chosen
     try:
         commit = find_commit(name)
     except InputError:

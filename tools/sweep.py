@@ -43,7 +43,9 @@ def main(
         trials = [one for values in chosen for one in in_folds(name, values, lab.parameters, folds)]
 
         def report(number: int, outcome: Outcome) -> None:
-            shown = show_values(trials[number].values, name)
+            trial = trials[number]
+            fold = f" (fold {trial.fold} of {trial.folds})" if trial.folds else ""
+            shown = show_values(trial.chosen, name) + fold
             place = f"{next(ended):{len(str(len(trials)))}} of {len(trials)}"
             typer.echo(f"{place}  {shown:40}  {describe(outcome)}")
 

@@ -27,38 +27,36 @@ def read_trials(
     `before` are the scores that the runs have now. The trials that only vary the seed are left out,
     and those that are not complete.
     """
-    made = [row for row in read_rows() if row.chosen.keys() - {"seed"} or row.folds]
-    pairs = sorted(read_current(repo, made), key=lambda pair: (*identify(pair[0]), pair[0].fold))
+    made = [row for row in read_rows() if row.trial.chosen.keys() - {"seed"} or row.trial.folds]
+    pairs = sorted(
+        read_current(repo, made), key=lambda pair: (*identify(pair[0]), pair[0].trial.fold)
+    )
     rows, checked = list[Row](), dict[Result, Checked]()
     for _, group in groupby(pairs, key=lambda pair: identify(pair[0])):
         of_trial = list(group)
-        first, folds = of_trial[0][0], of_trial[0][0].folds
-        if len(of_trial) < folds:
+        trial = of_trial[0][0].trial
+        if len(of_trial) < trial.folds:
             continue
-        scores, answers = join([outcome for _, outcome in of_trial], folds)
-        shown = " ".join(
-            [show_values(first.chosen, first.run), *([f"({folds} folds)"] if folds else [])]
-        )
-        revision = f"trial {first.name} {folds}"
-        was = before.get(first.run, {}).get("validation", {})
-        change = (
-            f"{scores[metric] - was[metric]:+.4f}"
-            if not folds and metric in was and metric in scores
-            else ""
-        )
-        rows.append(
-            Row(first.run, first.name, revision, shown.strip(), {"validation": scores}, change)
-        )
-        checked[first.run, revision] = answers
+        scores, answers = join([outcome for _, outcome in of_trial])
+        shown, change = show_values(trial.chosen, trial.run), ""
+        was = before.get(trial.run, {}).get("validation", {})
+        if trial.folds:
+            shown += f" ({trial.folds} folds)"
+        elif metric in was.keys() & scores.keys():
+            change = f"{scores[metric] - was[metric]:+.4f}"
+        revision = f"trial {trial.name} {trial.folds}"
+        splits = {"validation": scores}
+        rows.append(Row(trial.run, trial.name, revision, shown, splits, change))
+        checked[trial.run, revision] = answers
     return rows, checked
 
 
 def identify(made: Made) -> tuple[str, int, str]:
     """What the folds of a trial have in common."""
-    return made.run, made.folds, json.dumps(made.chosen, sort_keys=True)
+    return made.run, made.trial.folds, json.dumps(made.trial.chosen, sort_keys=True)
 
 
-def join(outcomes: Sequence[Outcome], folds: int) -> tuple[dict[str, float], Checked]:
+def join(outcomes: Sequence[Outcome]) -> tuple[dict[str, float], Checked]:
     """The metrics on the validation images of all folds, and what identifies and answers these."""
     labels, predicted = (
         np.concatenate([getattr(one, name) for one in outcomes]) for name in ("labels", "predicted")

@@ -11,7 +11,7 @@ from tools.trials.lab import Lab, read_lab
 from tools.trials.progress import Progress, advance, go_to_gates, open_gates, skip_check
 from tools.trials.results import read_outcome
 from tools.trials.rows import Row
-from tools.trials.trial import Outcome, Trial
+from tools.trials.trial import Outcome
 from tools.trials.values import with_values
 
 
@@ -41,8 +41,7 @@ def read_current(repo: Repo, rows: Iterable[Row]) -> list[tuple[Row, Outcome]]:
 def find_outcome(lab: Lab, row: Row) -> Outcome | None:
     """What came of a trial, if it would come from the cache now."""
     try:
-        trial = Trial(row.run, row.values)
-        progress = Progress(trial, with_values(lab.parameters, row.values), dict(lab.gates))
+        progress = Progress(row.trial, with_values(lab.parameters, row.values), dict(lab.gates))
         if advance(lab, progress) is None and progress.key == row.key:
             return read_outcome(lab, progress.contents, progress.key, row.seconds)
     except (InputError, DvcException):

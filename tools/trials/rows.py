@@ -1,17 +1,14 @@
 """The table of all trials that were made here: one row each, in a file of JSON lines."""
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tools.engine.processes import LOGS
-from tools.store.objects import hash_bytes
 from tools.trials.trial import FROM_CACHE, Outcome, Trial
 
 TABLE = LOGS / "trials.jsonl"
-FOLD = re.compile(r"data\.[^.]+\.folds?")
 
 
 @dataclass(frozen=True)
@@ -28,24 +25,9 @@ class Row:
     reason: str
 
     @property
-    def chosen(self) -> dict[str, Any]:
-        """The values that somebody chooses: which images are held out is not one."""
-        return {name: value for name, value in self.values.items() if not FOLD.fullmatch(name)}
-
-    @property
-    def folds(self) -> int:
-        """The number of folds of which it has one; 0 without folds."""
-        return next((value for name, value in self.values.items() if name.endswith(".folds")), 0)
-
-    @property
-    def fold(self) -> int:
-        """Which of the folds it has; 0 without folds."""
-        return next((value for name, value in self.values.items() if name.endswith(".fold")), 0)
-
-    @property
-    def name(self) -> str:
-        """A short name, the same for all folds of the same values."""
-        return hash_bytes(json.dumps([self.run, self.chosen], sort_keys=True).encode())[:7]
+    def trial(self) -> Trial:
+        """The trial that was made."""
+        return Trial(self.run, self.values)
 
 
 def write_row(trial: Trial, outcome: Outcome) -> None:

@@ -1,5 +1,7 @@
 """A trial: a run trained with other values of parameters, and what came of it."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tools.store.objects import hash_bytes
+
 RAN, FROM_CACHE, FAILED, STOPPED = "ran", "from the cache", "failed", "stopped"
 
+FOLD = re.compile(r"data\.[^.]+\.folds?")
 NOBODY = np.empty(0, dtype=np.int64)
 
 
@@ -18,6 +23,26 @@ class Trial:
 
     run: str
     values: Mapping[str, Any]
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The values that somebody chooses: which fold is held out is not one."""
+        return {name: value for name, value in self.values.items() if not FOLD.fullmatch(name)}
+
+    @property
+    def folds(self) -> int:
+        """The number of folds of which it has one; 0 without folds."""
+        return next((value for name, value in self.values.items() if name.endswith(".folds")), 0)
+
+    @property
+    def fold(self) -> int:
+        """Which of the folds it has; 0 without folds."""
+        return next((value for name, value in self.values.items() if name.endswith(".fold")), 0)
+
+    @property
+    def name(self) -> str:
+        """A short name, the same for all folds of the same values."""
+        return hash_bytes(json.dumps([self.run, self.chosen], sort_keys=True).encode())[:7]
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def get_value(parameters: Mapping[str, Any], name: str) -> Any:
 def show_values(values: Mapping[str, Any], run: str) -> str:
     """Values as a person would type them, with short names for the parameters of the run."""
     short = {name.removeprefix(f"models.{run}.params."): value for name, value in values.items()}
-    return " ".join(f"{name}={show(value)}" for name, value in short.items())
+    return " ".join(f"{name}={show(value)}" for name, value in short.items()) or "as in params.yaml"
 
 
 def show(value: Any) -> str:
