@@ -116,6 +116,18 @@ def run(
     return result
 
 
+def start(project: Path, *command: str | Path) -> subprocess.Popen[str]:
+    """Starts a program, with all that it prints in one stream."""
+    return subprocess.Popen(
+        command,
+        cwd=project,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 def repro(project: Path, *targets: str) -> list[str]:
     """Runs `dvc repro` and returns the names of the stages that ran, in order."""
     said = run("dvc", "repro", *targets, cwd=project).stdout

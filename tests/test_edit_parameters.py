@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stages.runtime.errors import InputError
 from stages.runtime.parameters import parse
-from tools.parameters.edit import list_keys, parse_assignment, replace, set_values
+from tools.parameters.edit import list_keys, replace, set_values
 from tools.parameters.yaml_text import format_value, is_same
 
 Lines = list[tuple[tuple[Any, ...], str]]  # the keys of each value, and its lines
@@ -183,24 +183,6 @@ def test_every_value_of_the_repository_can_be_written() -> None:
     assert set_values(text, old) == text
     folds = set_values(text, {"data.cifar10.folds": 5, "data.cifar10.fold": 1})
     assert folds == text.replace("ship, truck]\n", "ship, truck]\n    folds: 5\n    fold: 1\n")
-
-
-def test_an_assignment_is_read_as_in_params_yaml() -> None:
-    read = {
-        "C=1e-3": 0.001,
-        " a.b =[1, x]": [1, "x"],
-        "a='1'": "1",
-        "a=null": None,
-        "a=0.3,3": "0.3,3",
-    }
-    assert [parse_assignment(text)[1] for text in read] == [*read.values()]
-    assert parse_assignment(" a.b =x=y") == ("a.b", "x=y")
-    for text in ("C", "=3", "C=", "C= "):
-        with pytest.raises(InputError, match="write NAME=VALUE, e"):
-            parse_assignment(text)
-    for text in ("C=[1", "C=*x", "C=!!python/name:os.system", "C=\x00", "C=a: b: c"):
-        with pytest.raises(InputError, match=r"not a valid value .*; quote it"):
-            parse_assignment(text)
 
 
 def test_a_value_that_is_there_already_stays_as_it_is_written() -> None:

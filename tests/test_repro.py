@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import BIN, ENVIRONMENT, ROOT, make_repro, repro, run
+from conftest import BIN, ENVIRONMENT, ROOT, make_repro, repro, run, start
 
 from tools.engine.order import measure_urgency, next_stage, read_seconds
 from tools.engine.plan import Stage
@@ -186,17 +186,6 @@ def wait_for(path: Path, process: subprocess.Popen[Any]) -> None:
     while not path.exists():
         assert process.poll() is None
         time.sleep(0.02)
-
-
-def start(project: Path, *command: str | Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command,
-        cwd=project,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 UNTIL_GO = "touch begun; for i in $(seq 300); do [ -e go ] && break; sleep 0.1; done"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ENVIRONMENT, edit, replace, repro, run
+from conftest import edit, replace, repro, run, start
 
 from stages.runtime.errors import InputError
 from tools.trials.assignments import read_assignments
@@ -90,14 +90,7 @@ def test_a_trial_has_only_what_its_stages_declare(project: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_after_an_interruption_the_next_call_does_the_rest(project: Path, number: int) -> None:
     command = [sys.executable, "-m", "tools.sweep", RUN, "max_depth=1,2,3", "--jobs", "1"]
-    with subprocess.Popen(
-        command,
-        cwd=project,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with start(project, *command) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(number)
@@ -119,9 +112,7 @@ def test_after_an_interruption_the_next_call_does_the_rest(project: Path, number
 def test_an_edit_while_a_trial_runs_changes_nothing_of_it(project: Path) -> None:
     """What it is recorded with is what it ran with: copies, made when the command began."""
     command = [sys.executable, "-m", "tools.sweep", RUN, "max_depth=1,2", "--jobs", "1"]
-    with subprocess.Popen(
-        command, cwd=project, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
-    ) as process:
+    with start(project, *command) as process:
         assert process.stdout is not None
         process.stdout.readline()
         train = project / "stages/train.py"
@@ -202,7 +193,6 @@ def test_a_row_of_the_table_is_kept_as_one_line(project: Path) -> None:
 
 
 def test_folds_are_one_row_of_all_their_images(project: Path) -> None:
-    (project / ".dvc/tmp").mkdir(exist_ok=True)
     command = ["python", "-m", "tools.sweep", RUN, "max_depth=1,8", "--folds", "2"]
     said = run(*command, cwd=project).stdout
     assert said.count(" (fold 1 of 2)  ") == 2

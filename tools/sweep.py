@@ -16,7 +16,7 @@ from tools.experiments import show_experiments
 from tools.trials.assignments import in_folds, read_assignments
 from tools.trials.lab import open_lab
 from tools.trials.run import run_trials
-from tools.trials.trial import FAILED, Outcome
+from tools.trials.trial import FAILED, Outcome, Trial
 from tools.trials.values import show_values
 
 
@@ -40,7 +40,9 @@ def main(
     chosen = read_assignments(assignments, name)
     ended = count(1)
     with open_lab(name) as lab:
-        trials = [one for values in chosen for one in in_folds(name, values, lab.parameters, folds)]
+        trials = [
+            one for values in chosen for one in in_folds(Trial(name, values), lab.dataset, folds)
+        ]
 
         def report(number: int, outcome: Outcome) -> None:
             trial = trials[number]

@@ -10,28 +10,11 @@ from ruamel.yaml import YAML, AliasToken
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
 from stages.runtime.parameters import PARAMETERS, parse
-from stages.runtime.yaml_input import reading_yaml
 from tools.parameters.yaml_text import add_key, is_same, reads_as, replace_value
 
 Keys = tuple[Any, ...]
 MERGE = "tag:yaml.org,2002:merge"  # of the key <<
 LABEL = re.compile(r"0|[1-9][0-9]{,8}")  # of a class, as a number
-
-
-def parse_assignment(text: str) -> tuple[str, Any]:
-    """The name and the value in `NAME=VALUE`; the value is read as DVC does: 1e-3 is a number.
-
-    Raises:
-        InputError: it is none.
-    """
-    name, equals, value = text.partition("=")
-    name = name.strip()
-    if not name or not equals or not value.strip():
-        raise InputError(
-            f"{text!r}: write NAME=VALUE, e.g. C=3, [64, 32] for a list, null for none"
-        )
-    with reading_yaml(f"{name}={value!r}", value, "value", "quote it"):
-        return name, parse(value)
 
 
 def set_values(text: str, values: Mapping[str, Any]) -> str:

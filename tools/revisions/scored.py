@@ -16,7 +16,7 @@ from stages.runtime.errors import InputError
 from stages.runtime.lock import LOCK
 from tools.engine.programs import call, starting
 from tools.engine.repository import is_shallow
-from tools.store.objects import hash_bytes, read_folder
+from tools.store.objects import list_folder, read_folder
 
 HERE = Path()
 # As DVC writes them, in dvc.lock and in a record. Names have no character that YAML would quote.
@@ -154,9 +154,7 @@ def read_run_cache(scored: Scored) -> None:
 def hash_test(objects: Path, folder: str) -> str:
     """The MD5 of the part `test/` of a folder in DVC's cache, as DVC computes it."""
     files = read_folder(objects / folder[:2] / folder[2:], folder)
-    part = [
-        {"md5": files[path], "relpath": path.removeprefix("test/")}
-        for path in sorted(files)
-        if path.startswith("test/")
-    ]
-    return f"{hash_bytes(json.dumps(part).encode())}.dir"
+    part = {
+        path.removeprefix("test/"): md5 for path, md5 in files.items() if path.startswith("test/")
+    }
+    return list_folder(part)[0]

@@ -132,13 +132,9 @@ def find_not_worse(right: Mapping[Key, NDArray[np.bool_]]) -> dict[Key, bool]:
     """Which of several models are not significantly worse than the best of them, the first of ties.
 
     `right` says for each which of the same images it classifies correctly, (n,). Each is compared
-    with the most accurate by `compare_accuracy`, with Holm's correction; one on another number of
-    images counts as worse.
+    with the most accurate by `compare_accuracy`, with Holm's correction.
     """
     best = max(right, key=lambda key: float(right[key].mean()))
     others = [key for key in right if key != best]
-    p_values = [
-        compare_accuracy(right[best], right[key]).p if len(right[key]) == len(right[best]) else 0.0
-        for key in others
-    ]
+    p_values = [compare_accuracy(right[best], right[key]).p for key in others]
     return {best: True} | {key: p >= LEVEL for key, p in zip(others, holm(p_values), strict=True)}

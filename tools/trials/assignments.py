@@ -1,7 +1,6 @@
 """Values of parameters as a person types them: `C=0.3,3,10 gamma=scale`."""
 
 import itertools
-from collections.abc import Mapping
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -9,7 +8,6 @@ from hydra.errors import HydraException
 
 from stages.runtime.errors import InputError
 from tools.trials.trial import Trial
-from tools.trials.values import get_value
 
 SECTIONS = ("seed", "normalize", "data", "models")
 EXAMPLE = "such as SET='C=0.3,3,10 gamma=scale,0.01' or SET='max_depth=range(2,12,2)'"
@@ -68,15 +66,8 @@ def split(text: str) -> list[str]:
     return [part for part in parts if part]
 
 
-def in_folds(
-    run: str, values: Mapping[str, Any], parameters: Mapping[str, Any], folds: int
-) -> list[Trial]:
-    """The trials of these values: one, or one per fold."""
+def in_folds(trial: Trial, dataset: str, folds: int) -> list[Trial]:
+    """A trial, or the same on each of so many folds."""
     if not folds:
-        return [Trial(run, values)]
-    dataset = get_value(parameters, f"models.{run}.dataset")
-    key = f"data.{dataset}"
-    return [
-        Trial(run, {**values, f"{key}.folds": folds, f"{key}.fold": fold + 1})
-        for fold in range(folds)
-    ]
+        return [trial]
+    return [trial.on_fold(dataset, folds, fold + 1) for fold in range(folds)]

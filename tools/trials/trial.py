@@ -24,6 +24,11 @@ class Trial:
     run: str
     values: Mapping[str, Any]
 
+    def on_fold(self, dataset: str, folds: int, fold: int) -> "Trial":
+        """The same values on one of the folds, from 1, of the data set of the run."""
+        key = f"data.{dataset}"
+        return Trial(self.run, {**self.values, f"{key}.folds": folds, f"{key}.fold": fold})
+
     @property
     def chosen(self) -> dict[str, Any]:
         """The values that somebody chooses: which fold is held out is not one."""

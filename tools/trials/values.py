@@ -1,11 +1,11 @@
 """Values of parameters, by their dotted names in params.yaml."""
 
 import copy
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from stages.runtime.errors import InputError
-from stages.schema.validation import show_value
 
 
 def with_values(parameters: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,10 +41,8 @@ def show_values(values: Mapping[str, Any], run: str) -> str:
 
 
 def show(value: Any) -> str:
-    """A value as YAML has it, in one line."""
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    return value if isinstance(value, str) else show_value(value)
+    """A value as YAML has it, in one line, a text without quotes."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def require_may_vary(name: str, run: str, dataset: str) -> None:

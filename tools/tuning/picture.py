@@ -11,8 +11,9 @@ from matplotlib.ticker import MaxNLocator
 from stages.figures.style import BLUE, GRAY, ORANGE, new_figure, save, wrap
 from stages.schema.space import Choices, Dimension, same
 from stages.schema.space import Path as Place
+from tools.trials.values import show
 from tools.tuning.plan import Plan
-from tools.tuning.rows import COMPLETE, Row, find_best, show
+from tools.tuning.rows import COMPLETE, Row, find_best
 from tools.tuning.space import name_of
 
 COLUMNS = 3

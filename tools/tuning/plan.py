@@ -37,10 +37,8 @@ class Plan:
     def to_trial(self, values: Values, fold: int = 0, seed: int | None = None) -> Trial:
         """The trial of a recipe on a fold, or on the run's own held-out images."""
         settings = to_settings(self.run, self.params, values)
-        if fold:
-            of_data = f"data.{self.dataset}"
-            settings |= {f"{of_data}.folds": self.folds, f"{of_data}.fold": fold}
-        return Trial(self.run, settings if seed is None else settings | {"seed": seed})
+        trial = Trial(self.run, settings if seed is None else settings | {"seed": seed})
+        return trial.on_fold(self.dataset, self.folds, fold) if fold else trial
 
     def key_of(self, values: Values) -> str:
         """The same text for values that make the same recipe."""

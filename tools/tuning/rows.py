@@ -1,16 +1,15 @@
 """The rows of a search: each recipe that was tried, and what came of it."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tools.trials.trial import FAILED, Outcome
+from tools.trials.values import show
 from tools.tuning.space import Values, name_of
 
 COMPLETE, STOPPED, REPEATED = "complete", "stopped", "repeated"
@@ -71,8 +70,3 @@ def describe_values(values: Values) -> str:
 def show_values(values: Values) -> Mapping[str, str]:
     """The values of a recipe as YAML has them, by name."""
     return {name_of(path): show(value) for path, value in values.items()}
-
-
-def show(value: Any) -> str:
-    """A value in one line, a text without quotes."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
