@@ -188,8 +188,8 @@ def test_a_row_of_the_table_is_kept_as_one_line(project: Path) -> None:
     assert "params.yaml has these values already" in keep(name)
     made = [json.loads(row) for row in (project / "logs/trials.jsonl").read_text().splitlines()]
     assert [row["state"] for row in made].count("failed") == 1
-    for unknown in ("nothing", "0000000"):
-        assert f"{unknown}: no trial or experiment has this name; `make exp" in keep(unknown, 2)
+    for unknown in ("nothing", "0000000", "main", "HEAD", ""):
+        assert f"{unknown!r}: no trial or experiment has this name; `make exp" in keep(unknown, 2)
 
 
 def test_folds_are_one_row_of_all_their_images(project: Path) -> None:

@@ -13,6 +13,8 @@ import typer
 from stages.runtime.errors import InputError
 from stages.runtime.files import read_text
 from stages.runtime.parameters import PARAMETERS
+from tools.engine.programs import call
+from tools.engine.repository import HERE
 from tools.parameters.edit import set_values, write_text
 from tools.revisions.definitions import read_definitions
 from tools.revisions.revision import find_commit
@@ -49,14 +51,15 @@ def find_values(name: str) -> dict[str, Any]:
     for row in reversed(read_rows()):
         if row.trial.name == name and row.state != FAILED:
             return row.trial.chosen
-    try:
-        commit = find_commit(name)
-    except InputError:
+    refs = call(HERE, "git", "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps")
+    commits = [line.split()[0] for line in refs.splitlines() if line.split("/")[4:] == [name]]
+    if not commits:
         raise InputError(
-            f"{name}: no trial or experiment has this name; `make experiments` lists them"
-        ) from None
+            f"{name!r}: no trial or experiment has this name; `make experiments` lists them"
+        )
     before, after = (
-        read_definitions(title, find_commit(title))[0] for title in (f"{commit}~1", commit)
+        read_definitions(title, find_commit(title))[0]
+        for title in (f"{commits[-1]}~1", commits[-1])
     )
     return dict(list_changes(before, after))
 
