@@ -63,6 +63,12 @@ def test_files_that_do_not_agree_are_refused() -> None:
     labels = np.zeros(500, dtype=np.int64)
     probabilities = np.full((500, 2), 0.5, dtype=np.float32)
     check_agreement((labels, probabilities), (labels, probabilities))
+    tied = labels.copy()
+    tied[7] += 1  # a tie of two classes, which rounding decides
+    check_agreement((labels, None), (tied, None))
+    tied[8] += 1
+    with pytest.raises(InputError, match="labels 2 of 500 images differently from"):
+        check_agreement((labels, None), (tied, None))
     with pytest.raises(InputError, match="labels 500 of 500 images differently from"):
         check_agreement((labels, None), (labels + 1, None))
     with pytest.raises(InputError, match=r"are up to 0\.1 from"):
