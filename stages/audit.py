@@ -1,7 +1,6 @@
 """Finds what makes accuracy misleading: test images among the training images, other flaws."""
 
 import csv
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from stages.datasets.arrays import SPLITS, Split, read_split
+from stages.datasets.arrays import Split, hash_split, read_splits
 from stages.datasets.duplicates import find_exact, find_near
 from stages.figures.pairs import draw_pairs
 from stages.figures.style import make_legible
@@ -46,7 +45,7 @@ def main(raw: Path, report: Path, found: Path, picture: Path, gate: Path) -> Non
     """
     classes = read_json(raw / "about.json", classes=list)["classes"]
     threadpool_limits(read_parameter("threads"))
-    splits = {split: read_split(raw / split) for split in SPLITS}
+    splits = read_splits(raw, read_parameter("fold"))
     training = join(splits["train"], splits["validation"])
     nearest = find_nearest(splits["test"][0], training[0])
     near = read_parameter("audit.near")
@@ -93,7 +92,7 @@ def write_duplicates(path: Path, nearest: Nearest, near: float, in_train: int) -
     """Writes a row for each test image at a distance below `near`: itself, its nearest, how near.
 
     Of the training images, the first `in_train` are those of the split train. All indices are
-    those in data/raw.
+    those in data/normalized.
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -126,17 +125,15 @@ def describe(splits: dict[str, Split], classes: list[str]) -> dict[str, Any]:
     """Counts for each split: images, images per class, repeated images, constant images.
 
     `imbalance` is the size of the largest class divided by that of the smallest: 1 if all are
-    equal, None if a class is empty. `sha256` is that of the images, then the labels, in C order: it
-    shows whether two revisions are scored on the same images.
+    equal, None if a class is empty. `sha256` shows whether two revisions are scored on the same
+    images.
     """
     report: dict[str, Any] = {}
     for split, (images, labels) in splits.items():
-        digest = hashlib.sha256(np.ascontiguousarray(images).data)
-        digest.update(np.ascontiguousarray(labels).data)
         counts = np.bincount(labels, minlength=len(classes))
         report[split] = {
             "images": len(images),
-            "sha256": digest.hexdigest(),
+            "sha256": hash_split(images, labels),
             "classes": dict(zip(classes, counts.tolist(), strict=True)),
             "imbalance": round(float(counts.max() / counts.min()), 3) if counts.min() else None,
             "repeated": int((find_exact(images, images) < np.arange(len(images))).sum()),

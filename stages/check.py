@@ -32,6 +32,12 @@ def check(content: Any) -> Any:
         InputError: one is not.
     """
     parameters = validate(make_schema(), content)
+    for name, dataset in parameters.data.items():
+        if dataset.folds and parameters.fold > dataset.folds:
+            raise InputError(
+                f"fold is {parameters.fold}: data.{name} has {dataset.folds} folds; choose 1 to "
+                f"{dataset.folds}"
+            )
     datasets = {name: dataset.classes for name, dataset in parameters.data.items()}
     for name, settings in parameters.models.items():
         check_run(name, settings, datasets)

@@ -7,7 +7,7 @@ from stages.runtime.command import run
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.datasets.arrays import SPLITS, write_split
+from stages.datasets.arrays import SPLITS, write_folds, write_split
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
 from stages.runtime.parameters import read_parameter
@@ -18,23 +18,31 @@ from stages.sources.common.formats import find_source, list_unread
 from stages.sources.common.hold_out import sample_test, sample_validation
 
 Labeled = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images, and the index of each one's class
-Parts = dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]]
+Part = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
+Parts = dict[str, Part]
 
 
 def main(name: str, out: Path) -> None:
-    """Writes `out`/{train,validation,test}/{images,labels}.npy and `out`/about.json."""
+    """Writes `out`/{train,validation,test}/{images,labels}.npy and `out`/about.json.
+
+    If there are folds, all but the test images are in `train`, and `out`/folds.npy says which fold
+    each is in: the search for near duplicates takes long, and is the same for each fold.
+    """
     key = f"data.{name}"
     parameters = read_parameter(key)
     seed, near = read_parameter("seed"), read_parameter("audit.near")
     dataset = describe_dataset(key, parameters)
     parts = choose(read_splits(dataset), dataset, seed, near)
+    folds = divide(parts["train"], dataset, seed, near)
 
     with atomic_write(out) as partial:
         for split, (images, labels, chosen) in parts.items():
             write_split(partial / split, images, labels, chosen)
+        if folds is not None:
+            write_folds(partial, folds)
         metadata = {"dataset": name, "classes": dataset.classes}
         write_json(partial / "about.json", metadata | ({"fit": dataset.fit} if dataset.fit else {}))
-    for line in describe(parts, dataset):
+    for line in describe(parts, dataset, folds):
         print(f"{dataset.folder}: {line}")
     if unread := list_unread(dataset.folder, find_source(dataset.folder)[1]):
         print(f"{dataset.folder}: not read: {cut(unread)}")
@@ -111,8 +119,8 @@ def check(name: str, split: Labeled) -> Labeled:
 def choose(splits: dict[str, Labeled], dataset: Dataset, seed: int, near: float) -> Parts:
     """The images and labels of each split, with the indices of those that belong to it.
 
-    If there are folds, all images but those for the test are in them, also those of a validation
-    split: one fold is the validation split, and `validation_fraction` is not used.
+    If there are folds, all images but those for the test are to be divided, also those of a
+    validation split, and `validation_fraction` is not used.
 
     Raises:
         InputError: a class has no training image.
@@ -129,11 +137,8 @@ def choose(splits: dict[str, Labeled], dataset: Dataset, seed: int, near: float)
         images, labels = np.concatenate([images, more]), np.concatenate([labels, of_more])
         test = np.concatenate([test, np.zeros(len(of_more), dtype=bool)])
     rest = np.flatnonzero(~test)
-    if dataset.folds and dataset.fold:
-        folds = sample_folds(images[rest], labels[rest], dataset.folds, near, seed)
-        held = folds == dataset.fold - 1
-    else:
-        held = sample_validation(labels[rest], dataset.validation_fraction, seed)
+    fraction = 0 if dataset.folds else dataset.validation_fraction
+    held = sample_validation(labels[rest], fraction, seed)
     parts: Parts = {
         "train": (images, labels, rest[~held]),
         "validation": (images, labels, rest[held]),
@@ -152,16 +157,25 @@ def choose(splits: dict[str, Labeled], dataset: Dataset, seed: int, near: float)
     return parts
 
 
-def describe(parts: Parts, dataset: Dataset) -> list[str]:
+def divide(train: Part, dataset: Dataset, seed: int, near: float) -> NDArray[np.uint8] | None:
+    """The fold of each training image, (n,), from 1; None if there are no folds."""
+    images, labels, chosen = train
+    if not dataset.folds:
+        return None
+    return sample_folds(images[chosen], labels[chosen], dataset.folds, near, seed)
+
+
+def describe(parts: Parts, dataset: Dataset, folds: NDArray[np.uint8] | None) -> list[str]:
     """What was read, and what was done to pictures, in lines."""
     shape = "x".join(map(str, parts["train"][0].shape[1:]))
     counts = ", ".join(f"{len(chosen)} {split}" for split, (_, _, chosen) in parts.items())
     total = sum(len(chosen) for _, _, chosen in parts.values())
     done = sorted(dataset.done.items())
-    held = [f"validation is fold {dataset.fold} of {dataset.folds}"] if dataset.folds else []
+    sizes = [] if folds is None else map(str, np.bincount(folds)[1:])
+    divided = [f"{dataset.folds} folds of {', '.join(sizes)} images"] if dataset.folds else []
     return [
         f"{shape} images: {counts}",
-        *held,
+        *divided,
         *(f"{count} of {total} pictures: {what}" for what, count in done),
     ]
 

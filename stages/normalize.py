@@ -9,7 +9,7 @@ from stages.runtime.command import run
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.datasets.arrays import SPLITS, read_split, write_split
+from stages.datasets.arrays import FOLDS, read_splits, write_split
 from stages.runtime.files import atomic_write, read_json, write_json
 from stages.runtime.parameters import read_parameter
 
@@ -17,16 +17,22 @@ Normalization = dict[str, list[float]]  # `mean` and `deviation`
 
 
 def main(raw: Path, out: Path) -> None:
-    """Writes the splits of `raw` to `out`, and the mean and deviation to `out`/about.json."""
-    method = read_parameter("normalize.method")
+    """Writes the splits of `raw` to `out`, and the mean and deviation to `out`/about.json.
+
+    If the images are in folds, the splits are those of `fold`.
+    """
+    method, fold = read_parameter("normalize.method"), read_parameter("fold")
     metadata = read_json(raw / "about.json", classes=list)
-    metadata["normalization"] = normalization = learn(read_split(raw / "train")[0], method)
+    splits = read_splits(raw, fold)
+    metadata["normalization"] = normalization = learn(splits["train"][0], method)
     to_numbers = functools.partial(normalize, normalization=normalization)
     with atomic_write(out) as partial:
-        for split in SPLITS:
-            images, labels = read_split(raw / split)
+        for split, (images, labels) in splits.items():
             write_split(partial / split, images, labels, change=to_numbers)
         write_json(partial / "about.json", metadata)
+    if (raw / FOLDS).exists():
+        counts = (f"{len(splits[split][1])} {split}" for split in ("train", "validation"))
+        print(f"validation is fold {fold}: {', '.join(counts)}")
     print(f"{method}: mean {normalization['mean']}, deviation {normalization['deviation']}")
 
 

@@ -10,7 +10,7 @@ from conftest import ROOT
 from numpy.typing import NDArray
 from PIL import Image
 
-from stages.load import Parts, choose, describe, read_splits
+from stages.load import Parts, choose, describe, divide, read_splits
 from stages.schema.parameters import Dataset as Schema
 from stages.schema.validation import validate
 from stages.sources import sheet
@@ -34,13 +34,21 @@ UNNAMED = [*map(str, range(784))]  # as pandas numbers columns without a name
 
 
 def load(folder: Path, classes: Any = None, **others: Any) -> Parts:
-    """What `load` writes, after the check of the parameters."""
+    """The splits that `load` writes, after the check of the parameters."""
+    return load_folds(folder, classes, **others)[0]
+
+
+def load_folds(
+    folder: Path, classes: Any = None, **others: Any
+) -> tuple[Parts, NDArray[np.uint8] | None]:
+    """The splits that `load` writes, and the fold of each training image, if there are folds."""
     parameters = {"path": str(folder), "validation_fraction": 0.25, "classes": classes or NAMES}
     validate(Schema, parameters | others, "data", "mine")
     dataset = describe_dataset("data.mine", parameters | others)
     parts = choose(read_splits(dataset), dataset, seed=100, near=0.3)
-    describe(parts, dataset)
-    return parts
+    folds = divide(parts["train"], dataset, seed=100, near=0.3)
+    describe(parts, dataset, folds)
+    return parts, folds
 
 
 def require_all(parts: Parts) -> None:

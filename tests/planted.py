@@ -87,7 +87,7 @@ class Planted:
 
     def hold_out(self, trial: Trial) -> NDArray[np.int64]:
         """Which images the trial is compared on."""
-        folds, fold = (trial.values.get(f"data.{DATASET}.{key}", 0) for key in ("folds", "fold"))
+        folds, fold = trial.folds, trial.fold
         images = np.arange(self.count)
         if folds:
             return images[images % folds == fold - 1]

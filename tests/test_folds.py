@@ -6,18 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import replace, run
-from own_data import NAMES, choose_some, load
+from conftest import ROOT, replace, run
+from own_data import NAMES, choose_some, load, load_folds
 from PIL import Image, ImageEnhance
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from stages.check import check
+from stages.datasets.arrays import FOLDS, SPLITS, read_splits, write_folds, write_split
 from stages.datasets.duplicates import find_exact, find_pairs
 from stages.datasets.search import search
-from stages.load import Parts
 from stages.normalize import standardize
 from stages.runtime.errors import InputError
+from stages.runtime.parameters import read_parameters
 from stages.sources.common.folds import deal, find_groups, sample_folds
 from tools.parameters.edit import set_values
+from tools.trials.values import with_values
 
 EACH = 20  # images of each class; of every tenth there are copies
 
@@ -38,27 +41,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def load_all(folder: Path, folds: int, **others: Any) -> list[Parts]:
-    """What `load` makes of each fold."""
-    return [load(folder, folds=folds, fold=fold + 1, **others) for fold in range(folds)]
-
-
 def test_each_image_is_held_out_once_with_its_near_duplicates(folder: Path) -> None:
     everything = EACH * 3 + 6 * 3
-    loaded = load_all(folder, 3, test_fraction=0.2)
-    fold_of = np.full(everything, -1)
-    for fold, parts in enumerate(loaded):
-        _, labels, held = parts["validation"]
-        training, test = parts["train"][2], parts["test"][2]
-        assert sorted([*held, *training, *test]) == [*range(everything)]
-        assert (fold_of[held] < 0).all()
-        fold_of[held] = fold
-        np.testing.assert_array_equal(test, loaded[0]["test"][2])
-    images, labels, test = loaded[0]["test"]
+    parts, folds = load_folds(folder, folds=3, test_fraction=0.2)
+    assert folds is not None
+    images, labels, inside = parts["train"]
+    test = parts["test"][2]
+    assert not len(parts["validation"][2])
     np.testing.assert_array_equal(test, load(folder, test_fraction=0.2)["test"][2])
-    np.testing.assert_array_equal(np.flatnonzero(fold_of < 0), test)
-    counts = np.array([np.bincount(labels[fold_of == fold]) for fold in range(3)])
-    inside = np.flatnonzero(fold_of >= 0)
+    assert sorted([*inside, *test]) == [*range(everything)]
+    fold_of = np.zeros(everything, dtype=np.uint8)
+    fold_of[inside] = folds
+    counts = np.array([np.bincount(labels[fold_of == fold]) for fold in (1, 2, 3)])
+    assert counts.sum() == len(inside)
     groups = inside[find_groups(images[inside], 0.3)]
     for label, of_class in enumerate(counts.T):
         largest = np.bincount(groups[labels[inside] == label]).max()
@@ -93,12 +88,12 @@ def test_a_validation_split_is_divided_as_well(folder: Path, tmp_path: Path) -> 
             for index, image in enumerate(images[labels == label]):
                 Image.fromarray(image).save(tmp_path / split / name / f"{index}.png")
     without = load(tmp_path, validation_fraction=0)
-    loaded = load_all(tmp_path, 2, validation_fraction=0)
-    held = np.concatenate([parts["validation"][2] for parts in loaded])
+    parts, folds = load_folds(tmp_path, folds=2, validation_fraction=0)
+    assert folds is not None
     assert len(without["validation"][2]) == 12
-    assert sorted(held) == [*range(len(without["train"][2]) + 12)]
-    for parts in loaded:
-        np.testing.assert_array_equal(parts["test"][0], without["test"][0])
+    assert len(folds) == len(parts["train"][2]) == len(without["train"][2]) + 12
+    assert {*folds.tolist()} == {1, 2}
+    np.testing.assert_array_equal(parts["test"][0], without["test"][0])
 
 
 def test_groups_are_dealt_so_that_shares_are_equal() -> None:
@@ -131,21 +126,43 @@ def test_an_image_is_no_duplicate_of_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameters", "message"),
+    ("values", "message"),
     [
-        ({"folds": 5}, "data.mine: folds and fold go together: set both, such as 5 and 1, or none"),
-        ({"fold": 1}, "data.mine: folds and fold go together: set both"),
-        ({"folds": 5, "fold": 6}, "data.mine: there is no fold 6; choose 1 to 5"),
-        ({"folds": 1, "fold": 1}, "data.mine.folds is 1: Input should be greater than or equal"),
-        ({"folds": 21, "fold": 1}, "data.mine.folds is 21: Input should be less than or equal"),
-        ({"folds": 5, "fold": 0}, "data.mine.fold is 0: Input should be greater than or equal"),
-        ({"folds": 5, "fold": "1"}, "data.mine.fold is '1': Input should be a valid integer"),
+        ({"data.cifar10.folds": 1}, "data.cifar10.folds is 1: Input should be greater than or eq"),
+        (
+            {"data.cifar10.folds": 21},
+            "data.cifar10.folds is 21: Input should be less than or equal",
+        ),
+        ({"fold": 0}, "fold is 0: Input should be greater than or equal to 1"),
+        ({"fold": "1"}, "fold is '1': Input should be a valid integer"),
+        ({"data.cifar10.fold": 2}, "data.cifar10: unknown key fold; choose from path, validation"),
+        (
+            {"data.fashion_mnist.folds": 6, "data.cifar10.folds": 5, "fold": 6},
+            "fold is 6: data.cifar10 has 5 folds; choose 1 to 5",
+        ),
     ],
 )
-def test_wrong_folds(folder: Path, parameters: dict[str, Any], message: str) -> None:
+def test_wrong_folds(values: dict[str, Any], message: str) -> None:
+    parameters = read_parameters(ROOT / "params.yaml")
+    check(with_values(parameters, {"fold": 6, "data.fashion_mnist.folds": 6}))
     with pytest.raises(InputError) as error:
-        load(folder, **parameters)
+        check(with_values(parameters, values))
     assert str(error.value).startswith(message)
+
+
+def test_a_fold_that_is_missing_and_damaged_folds_are_refused(tmp_path: Path) -> None:
+    for split in SPLITS:
+        write_split(
+            tmp_path / split, np.zeros((4, 2, 2, 1), dtype=np.uint8), np.arange(4, dtype="B")
+        )
+    write_folds(tmp_path, np.array([1, 2, 2, 1], dtype=np.uint8))
+    splits = read_splits(tmp_path, 2)
+    assert [splits[split][1].tolist() for split in SPLITS] == [[0, 3], [1, 2], [0, 1, 2, 3]]
+    with pytest.raises(InputError, match=r"no image is in fold 3; set `fold` in params.yaml"):
+        read_splits(tmp_path, 3)
+    write_folds(tmp_path, np.array([1, 2, 2], dtype=np.uint8))
+    with pytest.raises(InputError, match=r"folds.npy: shape \(3,\), for 4 images; run `dvc repro`"):
+        read_splits(tmp_path, 1)
 
 
 def test_too_few_images_for_each_fold(tmp_path: Path) -> None:
@@ -167,17 +184,19 @@ def test_the_stages_learn_the_normalization_of_a_fold_from_its_training_images(f
     replace(params, "method: unit", "method: standardize")
     replace(params, "near: 0.2", "near: 0")  # a search takes long
     text = params.read_text()
-    means = []
+    raw, means = "data/raw/in_folds", []
+    params.write_text(set_values(text, {"data.fashion_mnist.folds": 2}))
+    told = run("python", "-m", "stages.load", "fashion_mnist", raw, cwd=fresh).stdout
+    assert "400 train, 0 validation, 150 test\n" in told
+    assert "2 folds of 200, 200 images\n" in told
+    images, folds = (np.load(fresh / raw / name) for name in ("train/images.npy", FOLDS))
     for fold in (1, 2):
-        values = {"data.fashion_mnist.folds": 2, "data.fashion_mnist.fold": fold}
-        params.write_text(set_values(text, values))
+        params.write_text(set_values(text, {"data.fashion_mnist.folds": 2, "fold": fold}))
         run("python", "-m", "stages.check", "params.yaml", "out.txt", cwd=fresh)
-        raw, normalized = f"data/raw/{fold}", f"data/normalized/{fold}"
-        told = run("python", "-m", "stages.load", "fashion_mnist", raw, cwd=fresh).stdout
-        assert f"validation is fold {fold} of 2\n" in told
-        run("python", "-m", "stages.normalize", raw, normalized, cwd=fresh)
-        train = np.load(fresh / raw / "train/images.npy")
-        means.append(standardize(train)["mean"])
+        normalized = f"data/normalized/{fold}"
+        told = run("python", "-m", "stages.normalize", raw, normalized, cwd=fresh).stdout
+        assert f"validation is fold {fold}: 200 train, 200 validation\n" in told
+        means.append(standardize(images[folds != fold])["mean"])
         about = json.loads((fresh / normalized / "about.json").read_text())
         assert about["normalization"]["mean"] == means[-1]
         pixels = np.load(fresh / normalized / "train/images.npy")

@@ -1,5 +1,6 @@
-"""Reads and writes a split on disk: a folder with `images.npy` and `labels.npy`."""
+"""Reads and writes splits on disk, each a folder with `images.npy` and `labels.npy`."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from stages.runtime.inputs import LARGEST_SPLIT, MB, reading, require_file
 LABELS = 100 * MB  # bytes of the labels of a split
 LARGEST = 5 * LARGEST_SPLIT  # bytes of a file: a pixel is one byte, then a float32
 SPLITS = ("train", "validation", "test")
+FOLDS = "folds.npy"
 
 BLOCK = 1000  # images in memory at a time
 
@@ -75,6 +77,49 @@ def read_split(folder: Path) -> Split:
                 "run `dvc repro` to recreate the file, or fix the stage that wrote it"
             )
     return images, labels
+
+
+def hash_split(images: NDArray[Any], labels: NDArray[np.uint8]) -> str:
+    """The SHA-256 of the images, then the labels, in C order."""
+    digest = hashlib.sha256(np.ascontiguousarray(images).data)
+    digest.update(np.ascontiguousarray(labels).data)
+    return digest.hexdigest()
+
+
+def write_folds(folder: Path, folds: NDArray[np.uint8]) -> None:
+    """Writes the fold of each image of the split `train` in `folder`, (n,), from 1."""
+    np.save(folder / FOLDS, folds, allow_pickle=False)
+
+
+def read_splits(folder: Path, fold: int) -> dict[str, Split]:
+    """Each split in data/raw/DATASET; if its images are in folds, `fold` is the validation split.
+
+    Raises:
+        InputError: a file is missing or damaged, or there is no such fold.
+    """
+    splits = {split: read_split(folder / split) for split in SPLITS}
+    if (folder / FOLDS).exists():
+        images, labels = splits["train"]
+        held = read_folds(folder / FOLDS, len(labels)) == fold
+        if not held.any():
+            raise InputError(f"{folder}: no image is in fold {fold}; set `fold` in params.yaml")
+        splits |= {"train": (images[~held], labels[~held])}
+        splits |= {"validation": (images[held], labels[held])}
+    return splits
+
+
+def read_folds(path: Path, count: int) -> NDArray[np.uint8]:
+    """The fold of each of `count` images, (n,), from 1.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    folds = _read(path, ("uint8",), LABELS)
+    if folds.shape != (count,):
+        raise InputError(
+            f"{path}: shape {folds.shape}, for {count} images; run `dvc repro` to recreate it"
+        )
+    return folds
 
 
 def _read(path: Path, dtypes: tuple[str, ...], largest: int = LARGEST) -> NDArray[Any]:

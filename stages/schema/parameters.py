@@ -44,7 +44,7 @@ class Dataset(Strict):
     """A data set: its path, what is held out of its training images, and its classes.
 
     Pictures are resized to `size`, height and width. If training and validation images are divided
-    into `folds`, one of them, `fold`, is held out in the place of `validation_fraction`.
+    into `folds`, one of them is held out in the place of `validation_fraction`.
     """
 
     path: Annotated[str, Field(min_length=1)]
@@ -54,7 +54,6 @@ class Dataset(Strict):
     size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
     fit: Literal["crop", "pad"] | None = None
     folds: Annotated[int, Field(ge=2, le=20)] | None = None
-    fold: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def require_fit(self) -> "Dataset":
@@ -63,15 +62,6 @@ class Dataset(Strict):
             raise ValueError(
                 "size and fit go together: set both, such as [32, 32] and crop, or none"
             )
-        return self
-
-    @model_validator(mode="after")
-    def require_fold(self) -> "Dataset":
-        """Refuses folds without the one that is held out, the reverse, and one that is missing."""
-        if (self.folds is None) != (self.fold is None):
-            raise ValueError("folds and fold go together: set both, such as 5 and 1, or none")
-        if self.folds is not None and self.fold is not None and self.fold > self.folds:
-            raise ValueError(f"there is no fold {self.fold}; choose 1 to {self.folds}")
         return self
 
 
@@ -129,6 +119,7 @@ def make_schema() -> Any:
         __base__=Strict,
         seed=(Annotated[int, Field(ge=0, lt=2**32)], ...),  # what numpy and scikit-learn accept
         threads=(Annotated[int, Field(ge=1, le=256)], ...),
+        fold=(Annotated[int, Field(ge=1)], ...),
         data=(Annotated[dict[Name, Dataset], Field(min_length=1)], ...),
         audit=(Audit, ...),
         normalize=(normalize, ...),

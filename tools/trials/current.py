@@ -43,7 +43,7 @@ def find_outcome(lab: Lab, row: Row) -> Outcome | None:
     try:
         progress = Progress(row.trial, with_values(lab.parameters, row.values), dict(lab.gates))
         if advance(lab, progress) is None and progress.key == row.key:
-            return read_outcome(lab, progress.contents, progress.key, row.seconds)
+            return read_outcome(lab, progress, row.seconds)
     except (InputError, DvcException):
         pass
     return None

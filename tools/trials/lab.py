@@ -50,6 +50,11 @@ class Lab:
         return str(self.parameters["models"][self.run]["dataset"])
 
     @property
+    def raw(self) -> str:
+        """The folder in which its images are as the data set has them."""
+        return f"data/raw/{self.dataset}"
+
+    @property
     def answers(self) -> str:
         """The folder in which the training says what it answered for the validation images."""
         return f"data/validation/{self.run}"

@@ -1,19 +1,21 @@
 """What came of a trial, from the outputs and the log of its training."""
 
 import csv
-import hashlib
 import io
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.datasets.arrays import FOLDS, Split, hash_split
 from stages.runtime.errors import InputError
 from stages.scoring.predictions import read_labels, read_probabilities
 from tools.trials.contents import Files, require_intact
 from tools.trials.lab import Lab
+from tools.trials.progress import Progress
 from tools.trials.trial import FROM_CACHE, RAN, Outcome
 
 EPOCH = re.compile(r"^Epoch \d+/\d+$", re.M)
@@ -25,12 +27,13 @@ NOTHING_HELD_OUT = (
 )
 
 
-def read_outcome(lab: Lab, contents: Mapping[str, Files], key: str, seconds: float) -> Outcome:
-    """What came of a trial that took `seconds` now, or 0 if it was in the cache.
+def read_outcome(lab: Lab, progress: Progress, seconds: float) -> Outcome:
+    """What came of a trial with all outputs, that took `seconds` now, or 0 if it was in the cache.
 
     Raises:
         InputError: no images were held out, or an object in DVC's cache is damaged.
     """
+    contents = progress.contents
     labels, predicted = (read_answers(lab, contents, name) for name in ("labels", "predicted"))
     if not len(labels):
         raise InputError(NOTHING_HELD_OUT)
@@ -39,12 +42,12 @@ def read_outcome(lab: Lab, contents: Mapping[str, Files], key: str, seconds: flo
         open_object(lab, contents, lab.answers, "probabilities.npy").read_bytes(),
         len(labels),
     )
-    images = hash_images(lab, contents)
+    images = hash_split(*read_held_out(lab, contents[lab.raw], progress.parameters["fold"]))
     curves = [path for path in lab.chain[-1].outs if path.endswith("/learning_curve.csv")]
     curve = [row for path in curves for row in read_curve(open_object(lab, contents, path))]
     state = RAN if seconds else FROM_CACHE
     answers = (labels, predicted)
-    return Outcome(state, key, *answers, seconds, "", probabilities, images, tuple(curve))
+    return Outcome(state, progress.key, *answers, seconds, "", probabilities, images, tuple(curve))
 
 
 def open_object(lab: Lab, contents: Mapping[str, Files], out: str, inner: str = "") -> Path:
@@ -59,14 +62,21 @@ def read_answers(lab: Lab, contents: Mapping[str, Files], name: str) -> NDArray[
     return read_labels(f"{lab.answers}/{name}.npy", path.read_bytes())
 
 
-def hash_images(lab: Lab, contents: Mapping[str, Files]) -> str:
-    """The hash of the validation images and labels, as the audit has it."""
-    raw = f"data/raw/{lab.dataset}"
-    digest = hashlib.sha256()
-    for name in ("images", "labels"):
-        array = np.load(open_object(lab, contents, raw, f"validation/{name}.npy"), "r")
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+def read_held_out(lab: Lab, raw: Files, fold: int) -> Split:
+    """The validation images as the data set has them, (n, h, w, c), and their labels, (n,).
+
+    `raw` is what `load` has written; if its images are in folds, they are those of `fold`.
+    """
+
+    def read(name: str) -> NDArray[Any]:
+        path = require_intact(lab.repo, raw[name], f"{lab.raw}/{name}", lab.checked)
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array
+
+    if FOLDS not in raw:
+        return read("validation/images.npy"), read("validation/labels.npy")
+    held = read(FOLDS) == fold
+    return read("train/images.npy")[held], read("train/labels.npy")[held]
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:

@@ -149,9 +149,7 @@ class Trials:
             open_gates(self.lab, progress)
             del self.progress[number]
         else:
-            self.end(
-                number, read_outcome(self.lab, progress.contents, progress.key, progress.seconds)
-            )
+            self.end(number, read_outcome(self.lab, progress, progress.seconds))
 
     def end(self, number: int, outcome: Outcome) -> None:
         """Keeps what came of a trial, with a row in the table of trials, and reports it."""

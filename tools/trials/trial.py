@@ -13,7 +13,7 @@ from tools.store.objects import hash_bytes
 
 RAN, FROM_CACHE, FAILED, STOPPED = "ran", "from the cache", "failed", "stopped"
 
-FOLD = re.compile(r"data\.[^.]+\.folds?")
+FOLD = re.compile(r"fold|data\.[^.]+\.folds")
 NOBODY = np.empty(0, dtype=np.int64)
 
 
@@ -26,8 +26,7 @@ class Trial:
 
     def on_fold(self, dataset: str, folds: int, fold: int) -> "Trial":
         """The same values on one of the folds, from 1, of the data set of the run."""
-        key = f"data.{dataset}"
-        return Trial(self.run, {**self.values, f"{key}.folds": folds, f"{key}.fold": fold})
+        return Trial(self.run, {**self.values, f"data.{dataset}.folds": folds, "fold": fold})
 
     @property
     def chosen(self) -> dict[str, Any]:
@@ -42,7 +41,7 @@ class Trial:
     @property
     def fold(self) -> int:
         """Which of the folds it has; 0 without folds."""
-        return next((value for name, value in self.values.items() if name.endswith(".fold")), 0)
+        return int(self.values.get("fold", 0)) if self.folds else 0
 
     @property
     def name(self) -> str:

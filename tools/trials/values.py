@@ -51,9 +51,11 @@ def require_may_vary(name: str, run: str, dataset: str) -> None:
     Raises:
         InputError: a trial cannot have another value of the parameter `name`.
     """
-    of_data = [f"data.{dataset}.{key}" for key in ("validation_fraction", "folds", "fold")]
+    of_data = [f"data.{dataset}.{key}" for key in ("validation_fraction", "folds")]
     below = [f"models.{run}.params", "normalize"]
-    if name not in ["seed", *of_data] and not any(name.startswith(f"{one}.") for one in below):
+    if name not in ["seed", "fold", *of_data] and not any(
+        name.startswith(f"{one}.") for one in below
+    ):
         raise InputError(
             f"{name} cannot vary in a trial of {run}, but what is in models.{run}.params and "
             "normalize can, and seed; for others, edit params.yaml and run `make repro`"

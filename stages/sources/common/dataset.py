@@ -25,8 +25,7 @@ class Dataset:
     `labels` are what the data call the classes. `numbers` and `names` give the index of a class by
     its label or name: the first for data whose labels are numbers, the second for those in folders
     named after the classes, in which a name goes before a label. A picture of another size than
-    `size` is resized as `fit` says. `fold`, from 1, is held out of `folds`, if any. `done`
-    counts what was done to the pictures.
+    `size` is resized as `fit` says. `done` counts what was done to the pictures.
     """
 
     key: str
@@ -40,7 +39,6 @@ class Dataset:
     test_fraction: float | None
     validation_fraction: float
     folds: int | None
-    fold: int | None
     done: Counter[str] = field(default_factory=Counter)
 
 
@@ -65,7 +63,6 @@ def describe_dataset(key: str, parameters: dict[str, Any]) -> Dataset:
         test_fraction=parameters.get("test_fraction"),
         validation_fraction=parameters["validation_fraction"],
         folds=parameters.get("folds"),
-        fold=parameters.get("fold"),
     )
 
 

@@ -13,8 +13,8 @@ NEARBY = 1.5  # times `near`: a distance depends on the other images, and those 
 
 def sample_folds(
     images: NDArray[np.uint8], labels: NDArray[np.uint8], count: int, near: float, seed: int
-) -> Indices:
-    """The fold of each image, 0 to `count` - 1, sampled at random; (n,).
+) -> NDArray[np.uint8]:
+    """The fold of each image, 1 to `count`, sampled at random; (n,).
 
     Each fold has an equal share of each class, as far as groups allow: identical images and near
     duplicates are in one fold, with `near` 0 only identical ones. `images` is (n, h, w, c).
@@ -26,7 +26,7 @@ def sample_folds(
     groups = find_groups(images, near)
     require_each_class(labels, groups, count)
     order = np.random.default_rng([seed, 2]).permutation(len(labels))  # not those held out
-    return deal(groups, labels, order, count)
+    return (deal(groups, labels, order, count) + 1).astype(np.uint8)
 
 
 def require_each_class(labels: NDArray[np.uint8], groups: Indices, count: int) -> None:
@@ -53,7 +53,7 @@ def find_groups(images: NDArray[np.uint8], near: float) -> Indices:
 
 
 def deal(groups: Indices, labels: NDArray[np.uint8], order: Indices, count: int) -> Indices:
-    """The fold of each image, (n,): of whole groups, the largest first, then in this order.
+    """The fold of each image, (n,), from 0: of whole groups, the largest first, then in this order.
 
     A group goes to the fold that has the fewest images of its classes, or else the fewest at all.
     """
