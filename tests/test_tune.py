@@ -12,7 +12,8 @@ import yaml
 from conftest import ENVIRONMENT, ROOT, make_repro, replace, run
 
 from stages.runtime.errors import InputError
-from tools.tune import make_plan
+from stages.runtime.files import write_json
+from tools.tune import make_plan, require_held_out
 
 RUN = "fashion_mnist-decision_tree"
 TABLE, PICTURE = f"metrics/tune/{RUN}.csv", f"plots/tune/{RUN}.png"
@@ -99,6 +100,17 @@ def test_what_fails_is_a_row_and_what_is_no_better_is_not_written(project: Path)
     result = tune(project, "--folds", "0", "--trials", "2", status=1)
     assert result.stderr.startswith("all 2 trials failed: models.")
     assert "Traceback" not in result.stderr
+
+
+def test_data_that_hold_nothing_out_are_refused_before_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    audit = tmp_path / "data" / "audit"
+    audit.mkdir(parents=True)
+    write_json(audit / "mine.json", {"validation": {"images": 0}})
+    with pytest.raises(InputError, match=r"^data\.mine holds no validation images out, on which"):
+        require_held_out("mine")
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,6 @@ def results_table(metrics: Path) -> str:
         splits = read_json(path, test=dict)
         scores = splits["test"]
         require_values(path, scores, dict.fromkeys(SHOWN, NUMBER), REMEDY)
-        interval = f"{scores['accuracy_low']:.3f} to {scores['accuracy_high']:.3f}"
         values = [f"{scores[key]:.3f}" if key in scores else "" for key in secondary]
         images = f"{scores['images']:,}"
         others = f"{scores[OTHERS]:.4f}" if OTHERS in scores else ""
@@ -75,17 +74,12 @@ def results_table(metrics: Path) -> str:
             require_values(path, splits, {"validation": dict}, REMEDY)
             require_values(path, splits["validation"], {"accuracy": NUMBER}, REMEDY)
             chosen_by = f"{splits['validation']['accuracy']:.4f}"
-        accuracy = f"{scores['accuracy']:.4f}"
-        rows.append([f"`{name}`", chosen_by, accuracy, interval, others, *values, images])
-    titles = [metric.title for metric in secondary.values()]
-    header = [
-        "run",
-        "validation accuracy",
-        "test accuracy",
-        "95% interval",
-        "without near duplicates",
-    ]
-    header += [*titles, "test images"]
+        low, high = scores["accuracy_low"], scores["accuracy_high"]
+        accuracy = f"{scores['accuracy']:.4f} ({low:.3f} to {high:.3f})"
+        rows.append([f"`{name}`", chosen_by, accuracy, others, *values, images])
+    of_test = ["accuracy (95% interval)", "without near duplicates"]
+    of_test += [*(metric.title for metric in secondary.values()), "images"]
+    header = ["run", "validation accuracy", *(f"test {title}" for title in of_test)]
     table = tabulate(rows, header, tablefmt="github", disable_numparse=True)
     return f"{table}\n\n{MEANING}" if any(row[1] == NONE for row in rows) else table
 

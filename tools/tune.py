@@ -12,6 +12,7 @@ import typer
 
 from stages.check import check
 from stages.runtime.errors import InputError
+from stages.runtime.files import read_json
 from stages.runtime.parameters import PARAMETERS, PINS, read_parameter, read_parameters
 from stages.schema.source import read_fields
 from stages.schema.space import EXAMPLE, read_space
@@ -120,6 +121,7 @@ def tune(plan: Plan, lab: Lab, trials: int, jobs: int) -> tuple[Row, Comparison 
     def make(trials: Any, report: Any, stop: Any) -> Any:
         return run_trials(lab, trials, jobs, report, stop)
 
+    require_held_out(plan.dataset)
     per = f"on {folds} folds" if (folds := plan.folds) else "on the images that the run holds out"
     typer.echo(f"{plan.run}: {trials} recipes {per}, {jobs} trainings at a time; 0 is the default")
     rows = find_rows(plan, trials, make)
@@ -142,6 +144,20 @@ def tune(plan: Plan, lab: Lab, trials: int, jobs: int) -> tuple[Row, Comparison 
         typer.echo(f"\nThe best is the default: {NO_BETTER}.")
     typer.echo(f"\n{table} has all trials, {picture} shows them.")
     return best, comparison
+
+
+def require_held_out(dataset: str) -> None:
+    """Refuses data that hold nothing out: on this the best is at last compared with the default.
+
+    Raises:
+        InputError: there are no validation images, or no audit that counted them.
+    """
+    audit = read_json(Path(f"data/audit/{dataset}.json"), validation=dict)
+    if not audit["validation"].get("images"):
+        raise InputError(
+            f"data.{dataset} holds no validation images out, on which the best recipe is at last "
+            "compared with the default; set validation_fraction, such as 0.1, and `make repro`"
+        )
 
 
 def find_rows(plan: Plan, trials: int, make: Make) -> list[Row]:
