@@ -1,10 +1,13 @@
 """The README tells the truth."""
 
+import csv
 import hashlib
+import json
 import re
 from itertools import pairwise, product
 
 import pytest
+import yaml
 from conftest import ROOT, read_lock, run
 
 from tools.results import results_table
@@ -56,7 +59,7 @@ def test_the_table_of_the_full_data_is_that_of_the_recorded_run() -> None:
     assert results_table(folder / "metrics") in README
     lock = read_lock(folder)
     outs = {out["path"]: out["md5"] for stage in lock.values() for out in stage["outs"]}
-    metrics = sorted(folder.rglob("*.json"))
+    metrics = sorted([*folder.glob("metrics/*.json"), *folder.glob("data/audit/*.json")])
     assert len(metrics) == 8
     for path in metrics:
         md5 = hashlib.md5(path.read_bytes()).hexdigest()
@@ -64,3 +67,24 @@ def test_the_table_of_the_full_data_is_that_of_the_recorded_run() -> None:
     for dataset in ("fashion_mnist", "cifar10"):
         params = lock[f"load@{dataset}"]["params"]["params.yaml"]
         assert params[f"data.{dataset}"]["path"] == f"data/full/{dataset}"
+
+
+def test_the_tuned_runs_are_the_best_of_the_searches_with_their_recorded_scores() -> None:
+    """On the full data; each is the best row of the committed search on the sample."""
+    row = r"^\| `([\w-]+)` +\| `([^`]+)` +\| ([\d.]+) → ([\d.]+) +\| ([\d.]+) → ([\d.]+) \("
+    rows = re.findall(row, README, re.M)
+    assert len(rows) == 3
+    folder = ROOT / "docs" / "full_data"
+    for run_name, params, *figures in rows:
+        path = f"metrics/{run_name}.json"
+        scores = [json.loads((folder / one / path).read_text()) for one in (".", "tuned")]
+        splits = ("validation", "test")
+        assert figures == [f"{one[split]['accuracy']:.4f}" for split in splits for one in scores]
+        text = (ROOT / "metrics" / "tune" / f"{run_name}.csv").read_text()
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        trials = [one for one in csv.DictReader(lines) if one["state"] == "complete"]
+        best = max(trials, key=lambda one: float(one["accuracy"]))
+        for name, value in yaml.safe_load(f"{{{params}}}").items():
+            assert yaml.safe_load(best[name]) == value, name
+        report = (folder / "tuned" / "report.md").read_text()
+        assert re.search(rf"\| `{run_name}` +\| accuracy +\| {figures[0]} → {figures[1]} ", report)
