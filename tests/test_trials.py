@@ -1,5 +1,6 @@
 """Trials: recorded as DVC would, without a trace in the workspace, and never made twice."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -147,6 +148,30 @@ def test_without_a_passed_audit_nothing_is_trained(project: Path) -> None:
     command = ["python", "-m", "tools.sweep", RUN, "max_depth=1"]
     said = run(*command, cwd=project, status=2).stderr
     assert "audit@fashion_mnist has not passed with the data and code that are here; run" in said
+
+
+def test_in_a_fresh_clone_it_says_at_once_what_to_run(project: Path) -> None:
+    passed = project / "data/audit/fashion_mnist.txt"
+    md5 = hashlib.md5(passed.read_bytes()).hexdigest()
+    (project / ".dvc/cache/files/md5" / md5[:2] / md5[2:]).unlink()
+    result = run("python", "-m", "tools.sweep", RUN, "max_depth=1,2", cwd=project, status=2)
+    missing = f"data/audit/fashion_mnist.txt: {md5} is not in DVC's cache; run `make repro`"
+    assert result.stderr == f"sweep: error: {missing}\n"
+    assert "max_depth=" not in result.stdout
+
+
+def test_a_damaged_object_fails_the_trials_that_need_it_and_then_is_made_again(
+    project: Path,
+) -> None:
+    labels = project / "data/reshaped/fashion_mnist-flat/train/labels.npy"
+    md5 = hashlib.md5(labels.read_bytes()).hexdigest()
+    damaged = project / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    damaged.chmod(0o644)
+    damaged.write_bytes(damaged.read_bytes()[::-1])
+    said = sweep(project, "max_depth=1,2", status=1)
+    assert f"{md5} in DVC's cache was damaged and is removed; run this again" in said["max_depth=1"]
+    assert f"{md5} is not in DVC's cache; run `make repro`" in said["max_depth=2"]
+    assert "  ran  " in sweep(project, "max_depth=1,2")["max_depth=2"]
 
 
 def test_assignments() -> None:

@@ -108,7 +108,11 @@ class Lab:
         """A new folder for the command of a stage to run in, with its inputs."""
         folder = FOLDER / name
         folder.mkdir()
-        lay_out(self.repo, link, entry, FOLDER / "copies", contents, folder, self.checked)
+        try:
+            lay_out(self.repo, link, entry, FOLDER / "copies", contents, folder, self.checked)
+        except BaseException:
+            remove(folder)  # another trial may need the same stage
+            raise
         return folder
 
 

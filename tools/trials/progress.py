@@ -6,7 +6,7 @@ from typing import Any
 from stages.runtime.lock import read_lock_file
 from tools.engine.stages import kind_of
 from tools.trials.chain import Entry, Link, make_entry
-from tools.trials.contents import Files, read_outputs
+from tools.trials.contents import Files, read_outputs, require_intact
 from tools.trials.lab import Lab, believe_audit
 from tools.trials.trial import Trial
 
@@ -75,7 +75,14 @@ def skip_check(lab: Lab, progress: Progress) -> None:
 
 
 def open_gates(lab: Lab, progress: Progress) -> None:
-    """Keeps the outputs of the gates that were passed, for all trials."""
-    for link in lab.chain:
-        if kind_of(link.name) in GATES:
-            lab.gates |= {path: progress.contents[path] for path in link.outs}
+    """Keeps the outputs of the gates that were passed, for all trials.
+
+    Raises:
+        InputError: one that later stages read is not in DVC's cache, as in a fresh clone.
+    """
+    gates = [link for link in lab.chain if kind_of(link.name) in GATES]
+    needed = {path for link in lab.chain if link not in gates for path in link.deps}
+    for path in (path for link in gates for path in link.outs):
+        for file in progress.contents[path].values() if path in needed else ():
+            require_intact(lab.repo, file, path, lab.checked)
+        lab.gates[path] = progress.contents[path]
