@@ -1,7 +1,7 @@
 """The epochs of a Keras fit, with hundreds of steps in one call of TensorFlow."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -10,6 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stages.datasets.arrays import Split
+from stages.frameworks.keras.augment import make_augment
+from stages.frameworks.keras.checkpoint import Checkpoints
 from stages.runtime.errors import InputError
 
 STEPS = 200  # per call; between two calls the progress bar moves
@@ -28,26 +30,39 @@ def run_epochs(
     batch_size: int,
     seed: int,
     class_weight: dict[Any, float] | None = None,
+    label_smoothing: float = 0,
+    augment: Mapping[Any, int] | None = None,
 ) -> list[dict[str, float]]:
     """Fits `model` on cross-entropy; returns the learning curve, one row per epoch.
 
-    The loss of a training image is multiplied by the weight of its class: 1 if it has none. Each
-    row has epoch, accuracy, loss and, if there are validation images, val_accuracy and
-    val_loss. Weights and rows are those of `keras.Model.fit`, bit for bit, in two thirds of its
-    time: it also assembles, starts and measures each batch in Python and in `tf.data`.
+    The loss of a training image is multiplied by the weight of its class: 1 if it has none. Images
+    are changed as `augment` says, see `make_augment`. Each row has epoch, accuracy, loss and, if
+    there are validation images, val_accuracy and val_loss. Weights and rows are those of
+    `keras.Model.fit`, bit for bit, in two thirds of its time: it also assembles, starts and
+    measures each batch in Python and in `tf.data`. A training that was killed goes on after its
+    last checkpoint.
 
     Raises:
         InputError: the loss or a weight is not finite.
     """
     cross_entropy = keras.losses.SparseCategoricalCrossentropy()
+    smoothed = keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
     optimizer.build(model.trainable_variables)
-    by_label = [(class_weight or {}).get(label, 1.0) for label in range(model.output_shape[1])]
+    classes = model.output_shape[1]
+    by_label = [(class_weight or {}).get(label, 1.0) for label in range(classes)]
+    change = make_augment(augment or {}, train[0].shape[1:], seed)
 
     def learn(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         weights = tf.gather(tf.constant(by_label), labels) if class_weight else None
+        if change:
+            images = change(images, optimizer.iterations)
         with tf.GradientTape() as tape:
             probability = model(images, training=True)
-            loss = tf.add_n([cross_entropy(labels, probability, weights), *model.losses])
+            if label_smoothing:
+                loss = smoothed(tf.one_hot(labels, classes), probability, weights)
+            else:
+                loss = cross_entropy(labels, probability, weights)
+            loss = tf.add_n([loss, *model.losses])
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply(gradients, model.trainable_variables)
         return loss, probability
@@ -59,8 +74,22 @@ def run_epochs(
     learn_epoch, measure_epoch = over_batches(learn, train), over_batches(measure, validation)
     orders = shuffle(len(train[1]), seed)
     steps = -(-len(train[1]) // batch_size)
-    rows = []
-    for epoch in range(epochs):
+    checkpoints = Checkpoints(
+        [*model.variables, *optimizer.variables],
+        [train, validation],
+        {
+            "model": model.to_json(),
+            "optimizer": keras.optimizers.serialize(optimizer),
+            "training": [epochs, batch_size, seed, by_label, label_smoothing],
+            "augment": dict(augment or {}),
+            "libraries": [keras.__version__, tf.__version__],
+            "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        },
+    )
+    rows = checkpoints.resume()
+    for _ in rows:
+        next(orders)
+    for epoch in range(len(rows), epochs):
         print(f"Epoch {epoch + 1}/{epochs}")
         progress = keras.utils.Progbar(steps, verbose=1 if sys.stdout.isatty() else 2)
         loss, accuracy = learn_epoch(next(orders), batch_size, progress.update)
@@ -75,6 +104,8 @@ def run_epochs(
                 f"{epochs}; lower learning_rate, now {float(optimizer.learning_rate):.3g}"
             )
         rows.append({"epoch": epoch, **row})
+        checkpoints.save(rows)
+    checkpoints.remove()
     return rows
 
 
