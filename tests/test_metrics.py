@@ -106,6 +106,6 @@ def test_a_new_metric_is_one_entry_and_its_tolerance(project: Path) -> None:
     expected = metrics.top_k_accuracy_score(labels, probabilities, k=2)
     assert scores["top2_accuracy"] == pytest.approx(expected, abs=1e-6)
     assert "top2_accuracy" not in (project / "metrics/fashion_mnist-svc.json").read_text()
-    assert "| top-2 accuracy " in run("python", "-m", "tools.results", cwd=project).stdout
+    assert "| test top-2 accuracy " in run("python", "-m", "tools.results", cwd=project).stdout
     review = run("python", "-m", "tools.review", "main", cwd=project, status=None)
     assert f"| `{name}` | top2_accuracy " in re.sub(" +", " ", review.stdout)

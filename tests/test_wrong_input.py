@@ -32,8 +32,8 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
         "sed",
         1,
         [
-            "params.yaml: unknown key sed; choose from seed, threads, data, audit, normalize, "
-            "profile, plot, review, models"
+            "params.yaml: unknown key sed; choose from seed, threads, fold, data, audit, "
+            "normalize, profile, plot, review, models"
         ],
     ),
     ("seed", ..., ["seed: Field required"]),
