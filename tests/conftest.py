@@ -37,9 +37,12 @@ ENVIRONMENT = {
 }
 
 
-# Tests that fit models, time commands or start DVC are `slow`: all in these files, all that need
-# one of these fixtures, and a few that have the mark. `run` refuses to start DVC for any other.
+# Tests that fit models, import TensorFlow, time commands, start DVC or try many inputs are `slow`:
+# all in these files, all that need one of these fixtures, and a few that have the mark. `run`
+# refuses to start DVC for any other.
 SLOW = {
+    *("test_augment.py", "test_checkpoint.py", "test_damaged_input.py", "test_sample.py"),
+    *("test_workflows.py",),
     *("test_accelerated.py", "test_benchmarks.py", "test_export.py", "test_fit.py"),
     *("test_repro.py", "test_svc.py", "test_threads.py"),
 }

@@ -107,7 +107,6 @@ def test_the_schedules() -> None:
         assert sorted(values[peak:], reverse=True) == values[peak:]
 
 
-@pytest.mark.slow
 def test_weights_decay_but_not_those_of_normalization() -> None:
     """With black images, the kernel of a convolution and the scale behind it have no gradient."""
     import keras

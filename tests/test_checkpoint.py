@@ -6,7 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from conftest import ENVIRONMENT, ROOT
 
 TRAIN = """
@@ -67,7 +66,6 @@ def train(
     )
 
 
-@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_with_the_same_bytes(tmp_path: Path) -> None:
     folder = tmp_path / ".dvc" / "tmp" / "checkpoints"
     result = train(tmp_path, 2, [(0.01, 2)])
