@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from stages.datasets.arrays import Split, hash_split, read_splits
+from stages.datasets.arrays import Split, hash_split, read_raw
 from stages.datasets.duplicates import find_exact, find_near
 from stages.figures.pairs import draw_pairs
 from stages.figures.style import make_legible
@@ -45,7 +45,7 @@ def main(raw: Path, report: Path, found: Path, picture: Path, gate: Path) -> Non
     """
     classes = read_json(raw / "about.json", classes=list)["classes"]
     threadpool_limits(read_parameter("threads"))
-    splits = read_splits(raw, read_parameter("fold"))
+    splits = read_raw(raw, read_parameter("fold"))
     training = join(splits["train"], splits["validation"])
     nearest = find_nearest(splits["test"][0], training[0])
     near = read_parameter("audit.near")

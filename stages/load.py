@@ -171,8 +171,8 @@ def describe(parts: Parts, dataset: Dataset, folds: NDArray[np.uint8] | None) ->
     counts = ", ".join(f"{len(chosen)} {split}" for split, (_, _, chosen) in parts.items())
     total = sum(len(chosen) for _, _, chosen in parts.values())
     done = sorted(dataset.done.items())
-    sizes = [] if folds is None else map(str, np.bincount(folds)[1:])
-    divided = [f"{dataset.folds} folds of {', '.join(sizes)} images"] if dataset.folds else []
+    sizes = [] if folds is None else np.bincount(folds)[1:].tolist()
+    divided = [f"{len(sizes)} folds of {', '.join(map(str, sizes))} images"] if sizes else []
     return [
         f"{shape} images: {counts}",
         *divided,

@@ -9,7 +9,7 @@ from stages.runtime.command import run
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.datasets.arrays import FOLDS, read_splits, write_split
+from stages.datasets.arrays import FOLDS, read_raw, write_split
 from stages.runtime.files import atomic_write, read_json, write_json
 from stages.runtime.parameters import read_parameter
 
@@ -23,7 +23,7 @@ def main(raw: Path, out: Path) -> None:
     """
     method, fold = read_parameter("normalize.method"), read_parameter("fold")
     metadata = read_json(raw / "about.json", classes=list)
-    splits = read_splits(raw, fold)
+    splits = read_raw(raw, fold)
     metadata["normalization"] = normalization = learn(splits["train"][0], method)
     to_numbers = functools.partial(normalize, normalization=normalization)
     with atomic_write(out) as partial:

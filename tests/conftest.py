@@ -41,10 +41,9 @@ ENVIRONMENT = {
 # all in these files, all that need one of these fixtures, and a few that have the mark. `run`
 # refuses to start DVC for any other.
 SLOW = {
-    *("test_augment.py", "test_checkpoint.py", "test_damaged_input.py", "test_sample.py"),
-    *("test_workflows.py",),
-    *("test_accelerated.py", "test_benchmarks.py", "test_export.py", "test_fit.py"),
-    *("test_repro.py", "test_svc.py", "test_threads.py"),
+    *("test_accelerated.py", "test_augment.py", "test_benchmarks.py", "test_checkpoint.py"),
+    *("test_damaged_input.py", "test_export.py", "test_fit.py", "test_repro.py", "test_sample.py"),
+    *("test_svc.py", "test_threads.py", "test_workflows.py"),
 }
 
 

@@ -35,7 +35,7 @@ def test_an_svc_gives_the_labels_of_scikit_learn(kernel: str) -> None:
         export(train, estimator=kind, kernel=kernel)
         for kind in ("sklearnex.svm.SVC", "sklearn.svm.SVC")
     )
-    assert file != own  # it was really another solver
+    assert file != own  # it was another solver
     labels, expected = (classify(open_classifier(f, 1), images)[0] for f in (file, own))
     assert (labels != expected).sum() <= 2  # of 2,000
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageEnhance
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from stages.check import check
-from stages.datasets.arrays import FOLDS, SPLITS, read_splits, write_folds, write_split
+from stages.datasets.arrays import FOLDS, SPLITS, read_raw, write_folds, write_split
 from stages.datasets.duplicates import find_exact, find_pairs
 from stages.datasets.search import search
 from stages.normalize import standardize
@@ -156,13 +156,13 @@ def test_a_fold_that_is_missing_and_damaged_folds_are_refused(tmp_path: Path) ->
             tmp_path / split, np.zeros((4, 2, 2, 1), dtype=np.uint8), np.arange(4, dtype="B")
         )
     write_folds(tmp_path, np.array([1, 2, 2, 1], dtype=np.uint8))
-    splits = read_splits(tmp_path, 2)
+    splits = read_raw(tmp_path, 2)
     assert [splits[split][1].tolist() for split in SPLITS] == [[0, 3], [1, 2], [0, 1, 2, 3]]
     with pytest.raises(InputError, match=r"no image is in fold 3; set `fold` in params.yaml"):
-        read_splits(tmp_path, 3)
+        read_raw(tmp_path, 3)
     write_folds(tmp_path, np.array([1, 2, 2], dtype=np.uint8))
     with pytest.raises(InputError, match=r"folds.npy: shape \(3,\), for 4 images; run `dvc repro`"):
-        read_splits(tmp_path, 1)
+        read_raw(tmp_path, 1)
 
 
 def test_too_few_images_for_each_fold(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_an_edit_of_a_later_stage_is_what_that_stage_runs(project: Path, tool: s
     check_truth(project)
 
 
-def test_a_file_that_is_written_anew_with_the_same_content_does_not_matter(
+def test_a_file_that_is_rewritten_with_the_same_content_does_not_matter(
     project: Path, undisturbed: Path
 ) -> None:
     process = start("dvc", project)

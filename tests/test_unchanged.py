@@ -68,6 +68,21 @@ def test_what_does_not_matter_does_not_fail(folder: Path, edit: str) -> None:
     assert listen(folder, edit) == ""
 
 
+def test_what_another_process_does_in_the_scratch_folder_of_dvc_does_not_count(
+    folder: Path,
+) -> None:
+    """Trainings side by side keep their checkpoints there."""
+    (folder / ".dvc" / "tmp" / "checkpoints").mkdir(parents=True)
+    other = "from pathlib import Path; Path('.dvc/tmp/checkpoints/other.npz').touch()"
+    code = f"""
+import subprocess, sys
+assert not [*Path(".dvc/tmp/checkpoints").glob("*.npz")]
+subprocess.run([sys.executable, "-c", {other!r}], check=True)
+assert [*Path(".dvc/tmp/checkpoints").glob("*.npz")]
+"""
+    assert listen(folder, code) == ""
+
+
 def test_what_the_stage_itself_writes_and_removes_does_not_count(folder: Path) -> None:
     code = """
 for name in ("data/own.txt", "data/.own.1.partial"):

@@ -91,7 +91,7 @@ def write_folds(folder: Path, folds: NDArray[np.uint8]) -> None:
     np.save(folder / FOLDS, folds, allow_pickle=False)
 
 
-def read_splits(folder: Path, fold: int) -> dict[str, Split]:
+def read_raw(folder: Path, fold: int) -> dict[str, Split]:
     """Each split in data/raw/DATASET; if its images are in folds, `fold` is the validation split.
 
     Raises:

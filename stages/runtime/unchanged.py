@@ -29,9 +29,11 @@ def watch_files() -> dict[str, State]:
     """The state of each file of the project that this process has imported; it grows.
 
     Whatever the process opens for reading from now on is added, and the folders that it lists but
-    for those of code, which imports list. What it removes or renames itself no longer counts.
+    for those of code, which imports list. What is in DVC's scratch folder does not count, as no
+    stage has an input there, and what it removes or renames itself no longer counts.
     """
-    root, environment = os.getcwd() + os.sep, sys.prefix + os.sep
+    root = os.getcwd() + os.sep
+    outside = (sys.prefix + os.sep, os.path.join(root, ".dvc", "tmp", ""))
     apart = {os.path.abspath(path) for path in (PARAMETERS, PINS, LOCK)}  # only by values
     files: dict[str, State] = {}
     code = os.path.join(root, "stages", "")
@@ -41,7 +43,7 @@ def watch_files() -> dict[str, State]:
 
     def note(name: str) -> None:
         path = os.path.abspath(name)
-        inside = path.startswith(root) and not path.startswith(environment)
+        inside = path.startswith(root) and not path.startswith(outside)
         if not inside or hasattr(looking, "now"):
             return
         looking.now = True

@@ -58,7 +58,7 @@ def read_inputs(stage: Any) -> list[Any]:
 
 
 def is_model(dep: Any) -> bool:
-    """Whether a dependency is a single file in DVC's cache, read anew each time: they are small."""
+    """Whether a dependency is a single file in DVC's cache, read each time: they are small."""
     try:
         (out,) = dep.repo.find_outs_by_path(dep.fs_path, strict=True)
     except OutputNotFoundError:

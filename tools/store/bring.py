@@ -42,7 +42,7 @@ def complete_outputs(
 ) -> dict[Output, dict[str, str] | None]:
     """Makes DVC's cache have the objects of outputs: MD5s by path, in a folder, of their files.
 
-    What is not there comes from the default remote, unless `from_remote` is false. A single file
+    What is missing comes from the default remote, unless `from_remote` is false. A single file
     has the path "". None for an output whose objects are not all to be had.
     """
     outputs = list(outputs)

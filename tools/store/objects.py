@@ -21,7 +21,7 @@ BLOCK = 1 << 20  # bytes read at a time
 
 
 def hash_content(path: Path, advance: Callable[[int], object] = lambda _: None) -> str:
-    """The MD5 of a file's content, read anew; `advance` is called with each number of bytes."""
+    """The MD5 of a file's content, read again; `advance` is called with each number of bytes."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(BLOCK):

@@ -114,7 +114,7 @@ def read_outputs(repo: Repo, outs: list[dict[str, Any]]) -> dict[str, Files]:
 
 
 def size_of(repo: Repo, md5: str) -> int:
-    """The bytes of an object in DVC's cache; -1 if it is not there."""
+    """The bytes of an object in DVC's cache; -1 if it is missing."""
     try:
         return os.stat(repo.cache.local.oid_to_path(md5)).st_size
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Changes training images at random, anew in each epoch: mirrored, moved, partly covered."""
+"""Changes training images at random, differently in each epoch: mirrored, moved, partly covered."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -6,6 +6,7 @@ ever used; it has the state bit for bit, so that the model is the same as withou
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,13 @@ REMEDY = "remove it"
 Rows = list[dict[str, float]]
 
 
+def find_own_code() -> list[Path]:
+    """The files of this project that the process has imported, in order."""
+    files = {getattr(module, "__file__", None) for module in sys.modules.values()}
+    paths = (Path(file) for file in files if file)
+    return sorted(path for path in paths if path.is_relative_to(CODE))
+
+
 class Checkpoints:
     """The checkpoints of a training: the values of its variables, and its learning curve so far."""
 
@@ -42,7 +50,7 @@ class Checkpoints:
         self.digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         for variable in variables:
             self.digest.update(np.ascontiguousarray(variable).tobytes())
-        self.last = time.monotonic()
+        self.saved_at = time.monotonic()
         self.named: Path | None = None
 
     @property
@@ -51,7 +59,7 @@ class Checkpoints:
         if self.named is None:
             for split in self.splits:
                 self.digest.update(hash_split(*split).encode())
-            for code in sorted(CODE.rglob("*.py")):
+            for code in find_own_code():
                 self.digest.update(code.read_bytes())
             self.named = FOLDER / f"{self.digest.hexdigest()[:32]}.npz"
         return self.named
@@ -74,7 +82,7 @@ class Checkpoints:
 
     def save(self, curve: Rows) -> None:
         """Writes a checkpoint, if the last one is long ago."""
-        if time.monotonic() - self.last < PAUSE:
+        if time.monotonic() - self.saved_at < PAUSE:
             return
         others = sorted(FOLDER.glob("*.npz"), key=lambda path: path.stat().st_mtime)
         for other in [path for path in others if path != self.path][:-KEPT]:
@@ -83,7 +91,7 @@ class Checkpoints:
         arrays |= {f"variable{i}": np.asarray(one) for i, one in enumerate(self.variables)}
         with atomic_write(self.path) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)
-        self.last = time.monotonic()
+        self.saved_at = time.monotonic()
 
     def remove(self) -> None:
         """Removes the checkpoint of a training that has ended."""
