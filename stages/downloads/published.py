@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import subprocess
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from stages.downloads.client import call
 from stages.downloads.download import download
 from stages.runtime.errors import InputError
 from stages.runtime.files import read_json
@@ -147,16 +147,6 @@ def cifar10_package() -> Arrays:
                 arrays[f"{split}-images-idx4-ubyte"] = np.concatenate(rows).reshape(-1, 32, 32, 3)
                 arrays[f"{split}-labels-idx1-ubyte"] = np.array(labels, dtype=np.uint8)
     return arrays
-
-
-def call(command: list[str], folder: Path) -> None:
-    """Runs a package manager's client in `folder`."""
-    try:
-        subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL)
-    except FileNotFoundError:
-        raise InputError(f"{command[0]} is not installed") from None
-    except subprocess.CalledProcessError as error:
-        raise InputError(f"`{' '.join(command)}` failed, exit code {error.returncode}") from None
 
 
 PUBLISHED = {
