@@ -9,7 +9,7 @@ from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
 from stages.runtime.parameters import read_parameters
 from stages.schema.parameters import make_schema
-from stages.schema.runs import check_run
+from stages.schema.runs import check_features, check_run
 from stages.schema.validation import validate
 
 
@@ -39,8 +39,10 @@ def check(content: Any) -> Any:
                 f"{dataset.folds}"
             )
     datasets = {name: dataset.classes for name, dataset in parameters.data.items()}
+    for name, settings in parameters.features.items():
+        check_features(name, settings, datasets)
     for name, settings in parameters.models.items():
-        check_run(name, settings, datasets)
+        check_run(name, settings, datasets, parameters.features)
     return parameters
 
 

@@ -12,14 +12,16 @@ from typing import Any
 from stages.runtime.command import run
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 
-from stages.datasets.arrays import read_split
+from stages.datasets.arrays import read_features, read_split
 from stages.frameworks.export import check_agreement, to_contract
-from stages.model_file.classifier import classify, open_classifier
+from stages.frameworks.join import join
+from stages.model_file.classifier import LARGEST, classify, open_classifier
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json
-from stages.runtime.inputs import reading
+from stages.runtime.inputs import reading, require_file
 from stages.runtime.parameters import read_parameter
 from stages.runtime.pins import require_pins
 
@@ -57,6 +59,11 @@ def main(
             raise InputError(f"models.{name}.{error}") from None
 
     train, validation = read_split(arrays / "train"), read_split(arrays / "validation")
+    images = validation if len(validation[1]) else train
+    # Of a layout with features, a model is fitted on these, and put on the network to them.
+    network = read_network(arrays / "train") if read_features(arrays / "train") else None
+    train = read_features(arrays / "train") or train
+    validation = read_features(arrays / "validation") or validation
     print(f"{name}: {len(train[1])} training, {len(validation[1])} validation images", flush=True)
     fitting.limit_threads(threads, params)
     with (
@@ -73,18 +80,30 @@ def main(
                 seed,
                 **params,
             )
-            content = to_contract(converting.convert(model, train[0].shape[1:]), metadata)
+            exported = converting.convert(model, train[0].shape[1:])
+            exported = join(network, exported) if network else exported
+            content = to_contract(exported, metadata)
             classifier = open_classifier(content, threads)
-            images = (validation if len(validation[1]) else train)[0][:COMPARED]
-            check_agreement(predicting.predict(model, images), classify(classifier, images))
+            compared = (validation if len(validation[1]) else train)[0][:COMPARED]
+            check_agreement(
+                predicting.predict(model, compared), classify(classifier, images[0][:COMPARED])
+            )
         model_file.write_bytes(content)
         predicted, probabilities = np.empty(0, dtype=np.int64), None
         if len(validation[1]):
-            predicted, probabilities = classify(classifier, validation[0])
+            predicted, probabilities = classify(classifier, images[0])
         write_answers(answers_folder, validation[1], predicted, probabilities)
         end = [describe_end(predicted, validation[1])]
         write_curve(curve_file, end if curve is None else curve)
     print(f"{name}: {len(content) / 1e6:.2f} MB")
+
+
+def read_network(folder: Path) -> onnx.ModelProto:
+    """The network from an image to its features, which the stage `features` wrote."""
+    path, remedy = folder / "network.onnx", "run `dvc repro` to recreate it"
+    require_file(path, LARGEST, remedy)
+    with reading(path, "ONNX network", remedy):
+        return onnx.load(path)
 
 
 def number_classes(value: Any, classes: list[str]) -> Any:

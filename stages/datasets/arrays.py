@@ -15,6 +15,7 @@ LABELS = 100 * MB  # bytes of the labels of a split
 LARGEST = 5 * LARGEST_SPLIT  # bytes of a file: a pixel is one byte, then a float32
 SPLITS = ("train", "validation", "test")
 FOLDS = "folds.npy"
+FEATURES = "features.npy"
 
 BLOCK = 1000  # images in memory at a time
 
@@ -67,16 +68,42 @@ def read_split(folder: Path) -> Split:
             f"{folder}: {len(images)} images but labels of shape {labels.shape}; "
             "run `dvc repro` to recreate the folder"
         )
+    require_finite(folder / "images.npy", images)
+    return images, labels
+
+
+def require_finite(path: Path, images: NDArray[Any]) -> None:
+    """Raises InputError if a number of an image in a file is not finite."""
     for rows in blocks(len(images)) if np.issubdtype(images.dtype, np.floating) else ():
         finite = np.isfinite(images[rows])
         if not finite.all():
             axes = tuple(range(1, images.ndim))
             bad = rows.start + int(finite.all(axis=axes).argmin())
             raise InputError(
-                f"{folder / 'images.npy'}: image {bad} has a pixel that is NaN or infinite; "
-                "run `dvc repro` to recreate the file, or fix the stage that wrote it"
+                f"{path}: image {bad} has a pixel that is NaN or infinite; run `dvc repro` to "
+                "recreate the file, or fix the stage that wrote it"
             )
-    return images, labels
+
+
+def read_features(folder: Path) -> Split | None:
+    """The features of the images of a split, float32 (n, ...), memory-mapped, and the labels.
+
+    None if it has none, since its layout has nothing but images.
+
+    Raises:
+        InputError: a file is damaged, the counts differ, or a feature is not finite.
+    """
+    if not (folder / FEATURES).exists():
+        return None
+    features = _read(folder / FEATURES, ("float32",))
+    labels = np.array(_read(folder / "labels.npy", ("uint8",), LABELS))
+    if len(features) != len(labels):
+        raise InputError(
+            f"{folder}: features of {len(features)} images but {len(labels)} labels; run `dvc "
+            "repro` to recreate the folder"
+        )
+    require_finite(folder / FEATURES, features)
+    return features, labels
 
 
 def hash_split(images: NDArray[Any], labels: NDArray[np.uint8]) -> str:

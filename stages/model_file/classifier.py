@@ -34,6 +34,7 @@ class Classifier:
     remedy: str
     session: onnxruntime.InferenceSession
     classes: int
+    pixels: int  # of an image resized for a network within it; 0 if there is none
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -62,8 +63,10 @@ def open_classifier(model: Path | bytes, threads: int) -> Classifier:
             require_safe(model, content)
         session = open_session(content, threads)
         require_contract(session)
-        classes = len(json.loads(metadata_of(session)["classes"]))
-        classifier = Classifier(name, remedy, session, classes)
+        metadata = metadata_of(session)
+        classes = len(json.loads(metadata["classes"]))
+        pixels = int(json.loads(metadata.get("backbone", '{"pixels": 0}'))["pixels"])
+        classifier = Classifier(name, remedy, session, classes, pixels)
     if isinstance(model, Path):
         shape = read_metadata(classifier).image_shape
         if math.prod(shape) != math.prod(classifier.input_shape):
@@ -126,7 +129,8 @@ def classify(classifier: Classifier, images: NDArray[Any]) -> Prediction:
         InputError: the model fails, takes too much memory or time, or its outputs are not labels
             and probabilities.
     """
-    size = min(BATCH, max(1, BATCH_VALUES // math.prod(images.shape[1:])))
+    values = max(math.prod(images.shape[1:]), 3 * classifier.pixels**2)
+    size = min(BATCH, max(1, BATCH_VALUES // values))
     starts = range(0, len(images), size)
     batches = [compute(classifier, images[start : start + size]) for start in starts]
     labels, *probabilities = [np.concatenate(outputs) for outputs in zip(*batches, strict=True)]

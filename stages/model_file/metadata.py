@@ -14,12 +14,23 @@ Channels = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length
 SMALLEST = 1e-9  # deviation of pixels of 0 to 1 that are not all the same
 
 
+class Backbone(BaseModel):
+    """The network within a model that learned ImageNet, and whose images have other sizes."""
+
+    model_config = ConfigDict(strict=True)
+
+    backbone: Name
+    pixels: Side
+    layers: list[str]
+
+
 class Metadata(BaseModel):
     """The data set and classes of a model, and how its images are normalized and laid out.
 
     `normalization` is the `mean` that was subtracted from each channel's pixels, 0 to 1, and the
     `deviation` by which they were divided; `image_shape` is (height, width, channels). `fit` is how
-    pictures of another size became such images, if they did.
+    pictures of another size became such images, if they did; `backbone` is a network that was not
+    trained here.
     """
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
@@ -29,6 +40,7 @@ class Metadata(BaseModel):
     normalization: dict[str, Channels]
     layout: Name
     fit: Literal["crop", "pad"] | None = None
+    backbone: Backbone | None = None
     image_shape: Annotated[tuple[Side, Side, Literal[1, 3]], Field(strict=False)]
 
     @model_validator(mode="after")

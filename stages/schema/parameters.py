@@ -88,6 +88,29 @@ class Plot(Strict):
     mistakes: Annotated[int, Field(ge=1, le=1000)]
 
 
+class Features(Strict):
+    """What a network that learned ImageNet computes of the images of a data set: a layout.
+
+    Images are resized to `pixels`; the values of `layers` are averaged over height and width and
+    joined, or are as they are if there is one that is not `pooled`.
+    """
+
+    dataset: str
+    backbone: Name
+    pixels: Annotated[int, Field(ge=32, le=512)]
+    layers: Annotated[list[str], Field(min_length=1, max_length=8)]
+    pooled: bool = True
+
+    @model_validator(mode="after")
+    def require_layers(self) -> "Features":
+        """Refuses a layer that is there twice, and several that are not pooled."""
+        if len(set(self.layers)) < len(self.layers):
+            raise ValueError("layers: one is there twice")
+        if not self.pooled and len(self.layers) > 1:
+            raise ValueError("only one layer can be there without being pooled")
+        return self
+
+
 class Run(Strict):
     """A model on a data set; `params` are checked against the model's own signature.
 
@@ -126,5 +149,6 @@ def make_schema() -> Any:
         profile=(Profile, ...),
         plot=(Plot, ...),
         review=(review, ...),
+        features=(dict[Name, Features], ...),
         models=(Annotated[dict[Name, Run], Field(min_length=1)], ...),
     )

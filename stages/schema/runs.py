@@ -10,7 +10,7 @@ from pydantic import create_model
 
 from stages.runtime.errors import InputError
 from stages.runtime.pins import require_pins
-from stages.schema.parameters import Run
+from stages.schema.parameters import Features, Run
 from stages.schema.source import path_of, read_fields, read_imports, read_keys
 from stages.schema.space import ends_of, put, read_space
 from stages.schema.validation import Strict, show_value, validate
@@ -18,7 +18,23 @@ from stages.schema.validation import Strict, show_value, validate
 STAGES = Path(__file__).parents[1]
 
 
-def check_run(name: str, settings: Run, datasets: dict[str, Any]) -> None:
+def check_features(name: str, settings: Features, datasets: dict[str, Any]) -> None:
+    """Checks the block `features.name`.
+
+    Raises:
+        InputError: it names something that does not exist, or has the name of another layout.
+    """
+    if settings.dataset not in datasets:
+        raise InputError(
+            f"features.{name}.dataset is {settings.dataset!r}: choose from {', '.join(datasets)}"
+        )
+    if name in read_keys("stages.reshape", "LAYOUTS"):
+        raise InputError(f"features: {name} is the name of a layout; choose another")
+
+
+def check_run(
+    name: str, settings: Run, datasets: dict[str, Any], features: dict[str, Features]
+) -> None:
     """Checks the block `models.name`; `datasets` are the classes of each data set.
 
     Raises:
@@ -28,7 +44,10 @@ def check_run(name: str, settings: Run, datasets: dict[str, Any]) -> None:
     models = sorted(path.stem for path in STAGES.glob("models/*.py"))
     choices = {
         "dataset": list(datasets),
-        "layout": read_keys("stages.reshape", "LAYOUTS"),
+        "layout": [
+            *read_keys("stages.reshape", "LAYOUTS"),
+            *(key for key, one in features.items() if one.dataset == settings.dataset),
+        ],
         "framework": frameworks,
         "model": models,
     }
@@ -44,7 +63,10 @@ def check_run(name: str, settings: Run, datasets: dict[str, Any]) -> None:
             f"models.{name}: framework {framework} does not go with model {settings.model}, "
             f"which is written for {' and '.join(sorted(written_for))}"
         )
-    check_params, classes = make_check(name, settings), datasets[settings.dataset]
+    layout = settings.layout
+    if layout in features:  # as `train` sees them
+        layout = "flat" if features[layout].pooled else "image"
+    check_params, classes = make_check(name, settings, layout), datasets[settings.dataset]
     check_params(settings.params)
     check_class_weights(settings.params, f"models.{name}.params", classes)
     for path, dimension in read_space(
@@ -61,7 +83,7 @@ def check_run(name: str, settings: Run, datasets: dict[str, Any]) -> None:
                 raise InputError(f"{at}: {show_value(value)}: {reason}") from None
 
 
-def make_check(name: str, settings: Run) -> Callable[[dict[str, Any]], None]:
+def make_check(name: str, settings: Run, layout: str) -> Callable[[dict[str, Any]], None]:
     """What checks parameters against the signatures of the model and of the framework's fit.
 
     What the signatures cannot say, the framework's schema.py checks, if it has one.
@@ -78,7 +100,7 @@ def make_check(name: str, settings: Run) -> Callable[[dict[str, Any]], None]:
     def check_params(params: dict[str, Any]) -> None:
         if schema:
             try:
-                schema.check_run(settings.layout, params, arguments=list(fields))
+                schema.check_run(layout, params, arguments=list(fields))
             except InputError as error:
                 raise InputError(f"models.{name}.{error}") from None
             params = {key: value for key, value in params.items() if key in fields}

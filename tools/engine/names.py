@@ -7,7 +7,11 @@ from typing import Any
 from stages.runtime.errors import InputError
 from stages.runtime.text import NAME
 
-IN_A_RUN = ("dataset", "layout", "framework", "model")
+USED = {  # names within a block that dvc.yaml fills in, too
+    "data": (),
+    "features": ("dataset", "backbone"),
+    "models": ("dataset", "layout", "framework", "model"),
+}
 
 
 def require_names(parameters: Any) -> None:
@@ -26,11 +30,11 @@ def require_names(parameters: Any) -> None:
 def find_names(parameters: Any) -> Iterator[tuple[str, Any]]:
     """Yields where each name is, and the name."""
     sections = parameters if isinstance(parameters, dict) else {}
-    for section in ("data", "models"):
+    for section, used in USED.items():
         blocks = sections.get(section)
         for key, block in blocks.items() if isinstance(blocks, dict) else ():
             yield f"{section}:", key
-            if section == "models" and isinstance(block, dict):
+            if isinstance(block, dict):
                 yield from (
-                    (f"models.{key}.{name}:", block[name]) for name in IN_A_RUN if name in block
+                    (f"{section}.{key}.{name}:", block[name]) for name in used if name in block
                 )
