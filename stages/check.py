@@ -39,10 +39,14 @@ def check(content: Any) -> Any:
                 f"{dataset.folds}"
             )
     datasets = {name: dataset.classes for name, dataset in parameters.data.items()}
-    for name, settings in parameters.features.items():
-        check_features(name, settings, datasets)
+    more = parameters.more
+    for at, layouts in (("features", parameters.features), ("more.features", more.features)):
+        for name, settings in layouts.items():
+            check_features(f"{at}.{name}", settings, datasets)
     for name, settings in parameters.models.items():
-        check_run(name, settings, datasets, parameters.features)
+        check_run(f"models.{name}", settings, datasets, parameters.features)
+    for name, settings in more.models.items():
+        check_run(f"more.models.{name}", settings, datasets, parameters.features | more.features)
     return parameters
 
 

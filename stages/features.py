@@ -1,7 +1,7 @@
 """Computes what a network that learned ImageNet makes of images, once for all runs that use it.
 
-The output is a layout: the images, and beside them their features, on which `train` fits a model, and
-the network from an image to its features, on which it puts the model.
+The output is a layout: the images, and beside them their features, on which `train` fits a model,
+and the network from an image to its features, on which it puts the model.
 """
 
 from pathlib import Path
@@ -36,7 +36,7 @@ def main(name: str, arrays: Path, network: Path, out: Path) -> None:
     are outputs, (n, channels, height, width).
     """
     settings = read_parameter(f"features.{name}")
-    layers, pixels = settings["layers"], settings["pixels"]
+    layers, pixels, pooled = settings["layers"], settings["pixels"], settings.get("pooled", True)
     metadata = read_json(arrays / "about.json", normalization=dict, image_shape=list)
     require_file(network, LARGEST, REMEDY)
     with reading(network, "ONNX network", REMEDY):
@@ -52,8 +52,7 @@ def main(name: str, arrays: Path, network: Path, out: Path) -> None:
         extractor = join(
             resize(metadata, pixels), Extractor(backbone).extract_model(["images"], layers)
         )
-        if settings.get("pooled", True):
-            extractor = join(extractor, pool(layers))
+        extractor = join(extractor, pool(layers) if pooled else last_axis(layers[0]))
         session = open_session(extractor.SerializeToString(), read_parameter("threads"))
     with atomic_write(out) as partial:
         for split in SPLITS:
@@ -63,6 +62,9 @@ def main(name: str, arrays: Path, network: Path, out: Path) -> None:
                 values = compute(session, images, pixels, f"{name}, {split}")
                 np.save(partial / split / FEATURES, values, allow_pickle=False)
         onnx.save(extractor, partial / "train" / "network.onnx")
+        if not pooled:
+            tail = Extractor(backbone).extract_model(layers, [known[-1]])
+            onnx.save(tail, partial / "train" / "tail.onnx")
         metadata["backbone"] = {key: settings[key] for key in ("backbone", "pixels", "layers")}
         write_json(partial / "about.json", metadata)
     print(f"{name}: each image has {' x '.join(map(str, values.shape[1:]))} features")
@@ -103,6 +105,14 @@ def pool(layers: list[str]) -> onnx.ModelProto:
         pool ({inputs}) => (float[n, d] features) {{
             {averages}
             features = Concat <axis = 1> ({flat})
+        }}""")
+
+
+def last_axis(layer: str) -> onnx.ModelProto:
+    """From values of a layer to the same with channels as last axis, as in images."""
+    return parser.parse_model(f"""{HEADER}
+        last_axis (float[n, c, h, w] {layer}) => (float[n, h, w, c] features) {{
+            features = Transpose <perm = [0, 2, 3, 1]> ({layer})
         }}""")
 
 

@@ -1,6 +1,7 @@
 """Trains one model, using only training and validation images, and writes it as an ONNX file."""
 
 import csv
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -61,9 +62,12 @@ def main(
     train, validation = read_split(arrays / "train"), read_split(arrays / "validation")
     images = validation if len(validation[1]) else train
     # Of a layout with features, a model is fitted on these, and put on the network to them.
-    network = read_network(arrays / "train") if read_features(arrays / "train") else None
+    network, tail = (
+        read_network(arrays / "train" / f"{name}.onnx") for name in ("network", "tail")
+    )
     train = read_features(arrays / "train") or train
     validation = read_features(arrays / "validation") or validation
+    build = functools.partial(build, tail=tail) if tail else build
     print(f"{name}: {len(train[1])} training, {len(validation[1])} validation images", flush=True)
     fitting.limit_threads(threads, params)
     with (
@@ -98,9 +102,11 @@ def main(
     print(f"{name}: {len(content) / 1e6:.2f} MB")
 
 
-def read_network(folder: Path) -> onnx.ModelProto:
-    """The network from an image to its features, which the stage `features` wrote."""
-    path, remedy = folder / "network.onnx", "run `dvc repro` to recreate it"
+def read_network(path: Path) -> onnx.ModelProto | None:
+    """A network that the stage `features` wrote: to the features of an image, or what follows."""
+    if not path.exists():
+        return None
+    remedy = "run `dvc repro` to recreate it"
     require_file(path, LARGEST, remedy)
     with reading(path, "ONNX network", remedy):
         return onnx.load(path)

@@ -28,7 +28,8 @@ def list_names() -> list[str]:
 def build(name: str, folder: Path) -> onnx.ModelProto:
     """The network `name`; a run can choose its sums and activations.
 
-    Its weights are `folder`/`name`.weights.h5, as `save_weights` writes it, or those that Keras downloads.
+    Its weights are `folder`/`name`.weights.h5, as `save_weights` writes it, or those that Keras
+    downloads.
 
     Raises:
         InputError: there are no weights, or the file computes something else than Keras does.

@@ -15,7 +15,6 @@ from PIL import Image
 
 from stages.downloads.client import call
 from stages.downloads.download import download
-from stages.runtime.errors import InputError
 from stages.runtime.files import read_json
 from stages.runtime.inputs import MB, reading, require_file
 from stages.sources.common import idx_file

@@ -9,6 +9,8 @@ from stages.schema.source import read_keys
 from stages.schema.validation import Strict
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+# Without a hyphen: data/reshaped/DATASET-LAYOUT is one of one data set alone.
+LayoutName = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_]+$")]
 Side = Annotated[int, Field(ge=1, le=10_000)]
 Loss = Annotated[float, Field(ge=0)] | None
 
@@ -125,6 +127,13 @@ class Run(Strict):
     tune: dict[str, Any] = Field(default_factory=dict)
 
 
+class More(Strict):
+    """Layouts and runs of which nothing runs: values for `features` and `models`."""
+
+    features: dict[LayoutName, Features] = Field(default_factory=dict)
+    models: dict[Name, Run] = Field(default_factory=dict)
+
+
 def make_schema() -> Any:
     """The schema of all of params.yaml; its choices are those in the code."""
     methods = tuple(read_keys("stages.normalize", "METHODS"))
@@ -149,6 +158,7 @@ def make_schema() -> Any:
         profile=(Profile, ...),
         plot=(Plot, ...),
         review=(review, ...),
-        features=(dict[Name, Features], ...),
+        features=(dict[LayoutName, Features], ...),
         models=(Annotated[dict[Name, Run], Field(min_length=1)], ...),
+        more=(More, ...),
     )

@@ -15,27 +15,28 @@ from stages.schema.source import path_of, read_fields, read_imports, read_keys
 from stages.schema.space import ends_of, put, read_space
 from stages.schema.validation import Strict, show_value, validate
 
+FINE_TUNED = "pretrained"  # the model that trains the rest of a network
 STAGES = Path(__file__).parents[1]
 
 
-def check_features(name: str, settings: Features, datasets: dict[str, Any]) -> None:
-    """Checks the block `features.name`.
+def check_features(at: str, settings: Features, datasets: dict[str, Any]) -> None:
+    """Checks the block with the key `at`, such as `features.NAME`.
 
     Raises:
         InputError: it names something that does not exist, or has the name of another layout.
     """
     if settings.dataset not in datasets:
-        raise InputError(
-            f"features.{name}.dataset is {settings.dataset!r}: choose from {', '.join(datasets)}"
-        )
-    if name in read_keys("stages.reshape", "LAYOUTS"):
-        raise InputError(f"features: {name} is the name of a layout; choose another")
+        raise InputError(f"{at}.dataset is {settings.dataset!r}: choose from {', '.join(datasets)}")
+    if at.rpartition(".")[2] in read_keys("stages.reshape", "LAYOUTS"):
+        raise InputError(f"{at} has the name of another layout; choose a new one")
 
 
 def check_run(
-    name: str, settings: Run, datasets: dict[str, Any], features: dict[str, Features]
+    at: str, settings: Run, datasets: dict[str, Any], features: dict[str, Features]
 ) -> None:
-    """Checks the block `models.name`; `datasets` are the classes of each data set.
+    """Checks the block with the key `at`, such as `models.NAME`.
+
+    `datasets` are the classes of each data set, `features` the layouts that are not in the code.
 
     Raises:
         InputError: it names something that does not exist, or a parameter is not valid.
@@ -54,36 +55,40 @@ def check_run(
     for key, known in choices.items():
         value = getattr(settings, key)
         if value not in known:
-            raise InputError(f"models.{name}.{key} is {value!r}: choose from {', '.join(known)}")
+            raise InputError(f"{at}.{key} is {value!r}: choose from {', '.join(known)}")
     framework, model = settings.framework, f"stages.models.{settings.model}"
     # A model is written for the frameworks whose library it imports.
     written_for = read_imports(model).intersection(frameworks)
     if written_for and framework not in written_for:
         raise InputError(
-            f"models.{name}: framework {framework} does not go with model {settings.model}, "
+            f"{at}: framework {framework} does not go with model {settings.model}, "
             f"which is written for {' and '.join(sorted(written_for))}"
         )
     layout = settings.layout
+    is_open = layout in features and not features[layout].pooled
+    if is_open != (settings.model == FINE_TUNED):
+        raise InputError(
+            f"{at}: model {FINE_TUNED} and a layout with `pooled: false` go together, but "
+            f"model is {settings.model} and layout is {layout}"
+        )
     if layout in features:  # as `train` sees them
-        layout = "flat" if features[layout].pooled else "image"
-    check_params, classes = make_check(name, settings, layout), datasets[settings.dataset]
+        layout = "image" if is_open else "flat"
+    check_params, classes = make_check(at, settings, layout), datasets[settings.dataset]
     check_params(settings.params)
-    check_class_weights(settings.params, f"models.{name}.params", classes)
-    for path, dimension in read_space(
-        settings.tune, settings.params, "models", name, "tune"
-    ).items():
+    check_class_weights(settings.params, f"{at}.params", classes)
+    for path, dimension in read_space(settings.tune, settings.params, at, "tune").items():
         for value in ends_of(dimension):  # as if it were in `params`
             params = put(settings.params, path, value)
             try:
                 check_params(params)
-                check_class_weights(params, f"models.{name}.params", classes)
+                check_class_weights(params, f"{at}.params", classes)
             except InputError as error:
-                at = ".".join(["models", name, "tune", *map(str, path)])
-                reason = str(error).removeprefix(f"models.{name}.")
-                raise InputError(f"{at}: {show_value(value)}: {reason}") from None
+                place = ".".join([at, "tune", *map(str, path)])
+                reason = str(error).removeprefix(f"{at}.")
+                raise InputError(f"{place}: {show_value(value)}: {reason}") from None
 
 
-def make_check(name: str, settings: Run, layout: str) -> Callable[[dict[str, Any]], None]:
+def make_check(at: str, settings: Run, layout: str) -> Callable[[dict[str, Any]], None]:
     """What checks parameters against the signatures of the model and of the framework's fit.
 
     What the signatures cannot say, the framework's schema.py checks, if it has one.
@@ -102,9 +107,9 @@ def make_check(name: str, settings: Run, layout: str) -> Callable[[dict[str, Any
             try:
                 schema.check_run(layout, params, arguments=list(fields))
             except InputError as error:
-                raise InputError(f"models.{name}.{error}") from None
+                raise InputError(f"{at}.{error}") from None
             params = {key: value for key, value in params.items() if key in fields}
-        validate(own, params, "models", name, "params")
+        validate(own, params, at, "params")
 
     return check_params
 

@@ -1,9 +1,9 @@
 """Reads the arrays of a PyTorch file of before version 1.6, without unpickling it.
 
-Such a file is five pickles, then the numbers. Unpickling calls whatever functions a file names. Here
-`pickletools.genops` lists the instructions, which calls nothing, and `read_pickle` follows those that
-such files have: they put texts, numbers and tuples together. What would be a call becomes a `Call`,
-which is data, and only four functions may be named in one.
+Such a file is five pickles, then the numbers. Unpickling calls whatever functions a file names.
+Here `pickletools.genops` lists the instructions, which calls nothing, and `read_pickle` follows
+those that such files have: they put texts, numbers and tuples together. What would be a call
+becomes a `Call`, which is data, and only four functions may be named in one.
 """
 
 import pickletools
@@ -73,6 +73,7 @@ def read_pickle(file: BinaryIO) -> Any:
         ValueError: it has an instruction, or names a function, that such files do not have.
     """
     stack, marks, memo = list[Any](), list[int](), dict[int, Any]()
+    argument: Any
     for instruction, argument, _ in pickletools.genops(file):
         name = instruction.name
         if name in LITERALS:
