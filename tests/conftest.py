@@ -9,11 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
 from forked import Server
 
+from stages.backbones.graph import Graph
 from stages.runtime import lock
 from stages.runtime.lock import Stages
 from stages.sources import sheet
@@ -180,8 +182,10 @@ def make_toy(project: Path) -> None:
     for dataset in ("fashion_mnist", "cifar10"):
         write_toy_data(project, dataset, "train", images_per_class=40)
         write_toy_data(project, dataset, "test", images_per_class=15)
+    write_toy_network(project)
     run("git", "init", "-q", "-b", "main", cwd=project)
     run("git", "add", "-A", cwd=project)
+    run("git", "add", "-f", "data/weights", cwd=project)
     run("git", "commit", "-qm", "toy", cwd=project)
 
 
@@ -190,6 +194,21 @@ def write_toy_data(project: Path, dataset: str, split: str, images_per_class: in
     images, labels = sheet.read_files(sheet.find(ROOT / "data" / "sample" / dataset)[split])
     chosen = first_of_each_class(labels, images_per_class)
     write_sheet(project / "data" / "toy" / dataset, split, images[chosen], labels[chosen])
+
+
+def write_toy_network(project: Path) -> None:
+    """Writes a network of two layers to data/weights, as if it had learned ImageNet."""
+    random, graph = np.random.default_rng(0), Graph()
+    values = graph.scale([127.0] * 3, [128.0] * 3)
+    for name, before, filters in (("first", 3, 8), ("second", 8, 16)):
+        kernel = random.normal(size=(filters, before, 3, 3))
+        convolved = graph.convolve(values, kernel / 9, random.normal(size=filters), stride=2)
+        graph.add("Clip", convolved, graph.weight(0), graph.weight(6))
+        values = graph.layer(name, filters)
+    graph.add("Flatten", graph.add("GlobalAveragePool", values))
+    path = project / "data" / "weights" / "toy.onnx"
+    path.parent.mkdir()
+    path.write_bytes(graph.finish(16).SerializeToString(deterministic=True))
 
 
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

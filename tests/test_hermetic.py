@@ -26,6 +26,7 @@ EXAMPLES = [
     "audit@cifar10",
     "normalize@cifar10",
     "reshape@cifar10-flat",
+    "features@toy",
     *(f"train@{name}" for name in OF_FRAMEWORK.values()),
     f"evaluate@{RUN}",
     f"profile@{RUN}",

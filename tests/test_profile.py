@@ -66,7 +66,7 @@ def test_the_units_are_milliseconds_and_images_a_second() -> None:
         return [np.zeros(len(feed["images"]), dtype=np.int64)]
 
     session: Any = SimpleNamespace(get_inputs=lambda: [SimpleNamespace(shape=["n", 5])], run=answer)
-    classifier = Classifier("a model", "a remedy", session, classes=2)
+    classifier = Classifier("a model", "a remedy", session, classes=2, pixels=0)
     found = measure(classifier, warm_up=3, repeats=6, batch=8, batches=2)
     assert calls == [(1, 5)] * (1 + 9) + [(8, 5)] * 3  # the first one is checked
     assert 4 <= found["latency_median_ms"] < 400

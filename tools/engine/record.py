@@ -25,6 +25,8 @@ from tools.engine.plan import Stage, is_redefined
 from tools.store.objects import hash_content
 from tools.store.runs import CheckedStageCache
 
+WEIGHTS = "data/weights/"  # of networks that `features` uses
+
 
 def is_changed(stage: Any) -> bool:
     """Whether one of DVC's stages must run: as its own `changed`, but with no lock per call."""
@@ -44,6 +46,12 @@ def read_inputs(stage: Any) -> list[Any]:
         InputError: a model has changed, and its time has not.
     """
     for dep in stage.deps:
+        if not dep.exists and str(dep).startswith(WEIGHTS):
+            name = Path(str(dep)).stem
+            raise InputError(
+                f"{dep}: missing; add {name} to the list of `fetch_weights` in data/dvc.yaml, or "
+                "put an ONNX file there"
+            )
         if not dep.exists:
             raise dep.DoesNotExistError(dep)
         dep.update_legacy_hash_name()  # as `record` will: else a text is hashed as of old

@@ -9,7 +9,7 @@ from hydra.errors import HydraException
 from stages.runtime.errors import InputError
 from tools.trials.trial import Trial
 
-SECTIONS = ("seed", "normalize", "data", "models")
+SECTIONS = ("seed", "normalize", "data", "features", "models")
 EXAMPLE = "such as SET='C=0.3,3,10 gamma=scale,0.01' or SET='max_depth=range(2,12,2)'"
 
 

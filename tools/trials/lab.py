@@ -66,7 +66,8 @@ class Lab:
             InputError: a value is not valid, or its parameter cannot vary.
         """
         for name in trial.values:
-            require_may_vary(name, self.run, self.dataset)
+            block = self.parameters["models"][self.run]
+            require_may_vary(name, self.run, self.dataset, str(block["layout"]))
         parameters = with_values(self.parameters, trial.values)
         try:
             check(parameters)

@@ -45,7 +45,7 @@ def show(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def require_may_vary(name: str, run: str, dataset: str) -> None:
+def require_may_vary(name: str, run: str, dataset: str, layout: str) -> None:
     """Refuses parameters on which the commands and files of stages depend, or the audit.
 
     Raises:
@@ -53,7 +53,8 @@ def require_may_vary(name: str, run: str, dataset: str) -> None:
     """
     of_data = [f"data.{dataset}.{key}" for key in ("validation_fraction", "folds")]
     below = [f"models.{run}.params", "normalize"]
-    if name not in ["seed", "fold", *of_data] and not any(
+    of_layout = [f"features.{layout}.{key}" for key in ("pixels", "layers")]
+    if name not in ["seed", "fold", *of_data, *of_layout] and not any(
         name.startswith(f"{one}.") for one in below
     ):
         raise InputError(
