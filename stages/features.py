@@ -77,7 +77,8 @@ def resize(metadata: dict[str, Any], pixels: int) -> onnx.ModelProto:
     Runtime and TensorFlow agree to 3e-6.
     """
     height, width, channels = metadata["image_shape"]
-    mean, deviation = (metadata["normalization"][key] for key in ("mean", "deviation"))
+    normalization = metadata["normalization"]
+    mean, deviation = ([*map(float, normalization[key])] for key in ("mean", "deviation"))
     return parser.parse_model(f"""{HEADER}
         resize (float[n, {height}, {width}, {channels}] images)
             => (float[n, {pixels}, {pixels}, 3] resized) {{

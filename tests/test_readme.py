@@ -22,7 +22,7 @@ def test_it_is_short() -> None:
 @pytest.mark.slow
 def test_the_chain_is_as_dvc_draws_it() -> None:
     drawn = run("dvc", "dag", "--mermaid", "--collapse-foreach-matrix", cwd=ROOT).stdout
-    names = dict(re.findall(r'(node\d+)\["(.*)"\]', drawn))
+    names = dict(re.findall(r'(node\d+)\["(?:data/dvc.yaml:)?(.*)"\]', drawn))
     edges = {(names[one], names[other]) for one, other in re.findall(r"(\w+)-->(\w+)", drawn)}
     (shown,) = re.findall(r"```mermaid\nflowchart LR\n(.*?)\n```", README, re.S)
     in_readme = set[tuple[str, str]]()
