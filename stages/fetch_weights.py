@@ -18,7 +18,7 @@ from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
 from stages.runtime.inputs import reading
 from stages.runtime.pins import require_pins
-from stages.weights.published import PUBLISHED, Arrays, download
+from stages.weights.published import PUBLISHED, Arrays, read_weights
 
 DOWNLOADS = Path("data/downloads")
 BUILDERS: dict[str, Callable[[Arrays], onnx.ModelProto]] = {
@@ -48,8 +48,8 @@ def build(name: str) -> onnx.ModelProto:
     if name in BUILDERS:
         published = PUBLISHED[name]
         print(f"{name}: from the package {published.package}", flush=True)
-        arrays = download(published)
-        with reading(published.file, "file of the weights", "they do not fit the network"):
+        arrays = read_weights(published)
+        with reading(published.file, f"file of weights for {name}", "pin one that fits the code"):
             return BUILDERS[name](arrays)
     require_pins("keras")
     from stages.backbones import applications

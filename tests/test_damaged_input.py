@@ -23,6 +23,7 @@ from conftest import ROOT
 from damage import READ, REFUSED, attempt, damage, no_file
 from onnx import TensorProto, helper
 from PIL import Image
+from weight_files import write_hdf5, write_torch_file
 
 from stages import check
 from stages.datasets.arrays import read_split, write_split
@@ -36,11 +37,13 @@ from stages.plot import read_curve
 from stages.profile import describe, measure
 from stages.runtime.errors import LONGEST, InputError
 from stages.runtime.files import read_bytes, read_text
-from stages.runtime.inputs import require_file
+from stages.runtime.inputs import reading, require_file
 from stages.runtime.lock import read_lock_file
 from stages.scoring.predictions import read_predictions, read_probabilities
 from stages.sources.common import idx_file
 from stages.sources.common.dataset import describe_dataset
+from stages.weights import torch_file
+from stages.weights.published import LARGEST, read_hdf5
 from tools.ci import comment
 from tools.engine.lock_file import restore_damaged
 from tools.prediction.fit_picture import read_picture
@@ -259,6 +262,24 @@ def write_api_answer(folder: Path, chance: np.random.Generator) -> None:
         content = json.dumps(answer).encode()
         head = f"Content-Length: {len(content)}\r\n\r\n".encode()
         (folder / f"answer_{name}").write_bytes(HTTP + head + content)
+
+
+def read_weights(folder: Path) -> None:
+    for path in folder.iterdir():
+        require_file(path, LARGEST, "replace it")
+        with reading(path, "file of weights", "replace it"):
+            read = read_hdf5 if path.suffix == ".h5" else torch_file.read_arrays
+            read(io.BytesIO(path.read_bytes()))
+
+
+@kind("weights, PyTorch", read_weights)
+def write_torch_weights(folder: Path, chance: np.random.Generator) -> None:
+    write_torch_file(folder / "a.pth", chance)
+
+
+@kind("weights, HDF5", read_weights)
+def write_hdf5_weights(folder: Path, chance: np.random.Generator) -> None:
+    write_hdf5(folder / "a.h5", chance)
 
 
 def read_model(folder: Path) -> None:

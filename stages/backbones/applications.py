@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 
 from stages.model_file.classifier import open_session
 from stages.runtime.errors import InputError
+from stages.runtime.inputs import reading
 
 CHOSEN = (layers.Activation, layers.Add, layers.Concatenate, layers.ReLU)  # of a network's layers
 SIZE = 96  # of the images on which the file is compared with Keras
@@ -36,26 +37,23 @@ def build(name: str, folder: Path) -> onnx.ModelProto:
     """
     path = folder / f"{name}.weights.h5"
     load = getattr(keras.applications, name)
-    try:
+    source, weights = (path, str(path)) if path.exists() else (name, "imagenet")
+    with reading(source, "network with weights", f"save them without the top as {path}"):
         # Its last layers, with the classes of ImageNet, need images of one size.
-        network = load(include_top=False, weights=str(path) if path.exists() else "imagenet")
-    except Exception as error:  # keras.utils.get_file raises this class itself
-        reason = " ".join(str(error).split())
-        raise InputError(
-            f"{name}: no weights ({reason:.150}); save them without the top as {path}"
-        ) from None
+        network = load(include_top=False, weights=weights)
     for layer in network.layers:
         if isinstance(layer, layers.Normalization):  # the exporter takes its tensors for inputs
             layer.mean, layer.variance = np.array(layer.mean), np.array(layer.variance)
+    preprocess_input = sys.modules[load.__module__].preprocess_input
     chosen = [one for one in network.layers if isinstance(one, CHOSEN) and one.output.ndim == 4]
     tapped = keras.Model(network.inputs, [one.output for one in chosen])
-    preprocess = make_preprocess(sys.modules[load.__module__].preprocess_input)
     images = keras.Input((None, None, 3))
     # Batch normalization would use the averages of a batch, and say so nowhere.
-    outputs = tapped(preprocess(images), training=False)
+    outputs = tapped(make_preprocess(preprocess_input)(images), training=False)
     model = keras.Model(images, outputs)
     examples = np.random.default_rng(0).random((2, SIZE, SIZE, 3), dtype=np.float32)
-    expected = model.predict(examples, verbose=0)
+    model.predict(examples, verbose=0)  # else the exporter refuses it: never called
+    expected = tapped.predict(preprocess_input(255 * examples), verbose=0)
     with TemporaryDirectory() as temporary:
         file = Path(temporary) / "model.onnx"
         model.export(file, format="onnx", verbose=False)

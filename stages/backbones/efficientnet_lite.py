@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from stages.backbones.arrays import Arrays, Weights
 from stages.backbones.graph import Graph
 
 # Repeats, kernel, stride, expansion, filters.
@@ -25,8 +26,7 @@ STAGES = [
 ]
 EPSILON = 1e-3  # of batch normalization
 MEAN, DEVIATION = [127.0] * 3, [128.0] * 3  # of pixels from 0 to 255
-
-Arrays = dict[str, NDArray[Any]]
+UNUSED = ".num_batches_tracked"  # the end of the names of what only a training uses
 
 
 def build(arrays: Arrays, width: float, depth: float) -> onnx.ModelProto:
@@ -37,15 +37,15 @@ def build(arrays: Arrays, width: float, depth: float) -> onnx.ModelProto:
     normalization, with the averages of the whole training, is a part of the convolutions.
 
     Raises:
-        ValueError: an array is left over.
-        KeyError: an array is missing.
+        ValueError: an array is missing, or one too many.
     """
-    rest, graph = dict(arrays), Graph()
+    weights = Weights({name: arrays[name] for name in arrays if not name.endswith(UNUSED)})
+    graph = Graph()
 
     def convolve(
         values: str, name: str, norm: str, stride: int = 1, groups: int = 1, activated: bool = True
     ) -> str:
-        kernel, bias = fold(rest, name, norm)
+        kernel, bias = fold(weights, name, norm)
         values = graph.convolve(values, kernel, bias, stride, groups)
         return graph.add("Clip", values, zero, six) if activated else values
 
@@ -71,22 +71,21 @@ def build(arrays: Arrays, width: float, depth: float) -> onnx.ModelProto:
     convolve(values, "_conv_head", "_bn1")
     values = graph.layer("top", 1280)
     values = graph.add("Flatten", graph.add("GlobalAveragePool", values))
-    weights = graph.weight(rest.pop("_fc.weight").T), graph.weight(rest.pop("_fc.bias"))
-    graph.add("Softmax", graph.add("Add", graph.add("MatMul", values, weights[0]), weights[1]))
-    left_over = [name for name in rest if not name.endswith(".num_batches_tracked")]
-    if left_over:
-        raise ValueError(f"{len(left_over)} arrays are left over, such as {left_over[0]}")
-    return graph.finish(1000)
+    kernel, bias = weights.take("_fc.weight").T, weights.take("_fc.bias")
+    values = graph.add("MatMul", values, graph.weight(kernel))
+    graph.add("Softmax", graph.add("Add", values, graph.weight(bias)))
+    weights.require_none_left()
+    return graph.finish(len(bias))
 
 
-def fold(arrays: Arrays, name: str, norm: str) -> tuple[NDArray[Any], NDArray[Any]]:
+def fold(weights: Weights, name: str, norm: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """A kernel, (filters, channels, height, width), and bias, with what normalizes its output.
 
-    Takes them out of `arrays`. Of y = gamma * (x - mean) / sqrt(variance + EPSILON) + beta.
+    The latter is y = gamma * (x - mean) / sqrt(variance + EPSILON) + beta.
     """
-    kernel = arrays.pop(f"{name}.weight").astype(np.float64)
+    kernel = weights.take(f"{name}.weight").astype(np.float64)
     parts = ("weight", "bias", "running_mean", "running_var")
-    gamma, beta, mean, variance = (arrays.pop(f"{norm}.{part}") for part in parts)
+    gamma, beta, mean, variance = (weights.take(f"{norm}.{part}") for part in parts)
     scale = gamma / np.sqrt(variance.astype(np.float64) + EPSILON)
     return kernel * scale[:, None, None, None], beta - mean * scale
 

