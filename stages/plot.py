@@ -1,4 +1,4 @@
-"""Draws the pictures of a run: its mistakes, confidence, learning curve and filters."""
+"""Draws the pictures of a run: mistakes, confidence, learning curve, filters, what it looks at."""
 
 import csv
 from importlib import import_module
@@ -68,6 +68,7 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
         read_curve(curve),
         onnx.load(model),
         metadata.normalization,
+        metadata.backbone.backbone if metadata.backbone else None,
         read_parameter("plot.examples"),
         read_parameter("plot.mistakes"),
         read_parameter("seed"),

@@ -16,8 +16,9 @@ class Run:
 
     `images` are the raw test images, uint8 (n, h, w, c), `labels` and `predicted` are (n,),
     `probabilities` is (n, classes) or None. `curve` contains the columns of the learning curve, and
-    `normalization` the mean and deviation for the model's images. `examples` and `mistakes` are how
-    many images to show.
+    `normalization` the mean and deviation for the model's images. `backbone` is the name of a
+    network within the model that was not trained here, but learned ImageNet. `examples` and
+    `mistakes` are how many images to show.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Run:
     curve: dict[str, list[float]]
     model: onnx.ModelProto
     normalization: dict[str, list[float]]
+    backbone: str | None
     examples: int
     mistakes: int
     seed: int

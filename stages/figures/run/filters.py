@@ -11,10 +11,11 @@ from onnx import numpy_helper
 from stages.figures.run import Run
 from stages.figures.style import new_figure
 
-CAPTION = "The filters of the first convolution. The numbers are the weights learned in training."
+CAPTION = "The filters of the first convolution. The numbers are their weights."
 PER_ROW = 8
 CELL = 1.31  # inches
-NOTE = "The numbers are the weights of each filter: random at first, then learned in training."
+NOTE = "The numbers are the weights of each filter"
+TRAINED = "random at first, then learned in training."
 
 
 def draw(run: Run) -> Figure | None:
@@ -41,8 +42,9 @@ def draw(run: Run) -> Figure | None:
             for (y, x), value in np.ndenumerate(weights[index, channel]):
                 color = "white" if abs(value) > 0.6 * limit else "black"
                 axes.text(x, y, f"{value:.2f}", ha="center", va="center", color=color, fontsize=7)
+    origin = TRAINED if run.backbone is None else f"{run.backbone} learned them on ImageNet."
     figure.suptitle(
-        f"{run.name}: the filters of the first convolution\n{NOTE}",
+        f"{run.name}: the filters of the first convolution\n{NOTE}: {origin}",
         fontsize=10, x=0.01, ha="left",
     )  # fmt: skip
     return figure
