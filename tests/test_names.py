@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from planted_network import UNIT, make_network
 
 from stages.figures.pairs import draw_pairs
 from stages.figures.run import Run
@@ -41,7 +41,8 @@ SCRIPTS = {
     "long Arabic": "كتاب جميل " * 7 + "جدا",
 }
 NAMES = list(SCRIPTS.values())
-KINDS = ("confusion", "confused_pairs", "examples", "mistakes", "feature_maps")
+WITH_CAPTIONS = ("examples", "mistakes", "saliency")
+KINDS = ("confusion", "confused_pairs", "feature_maps", "feature_space", *WITH_CAPTIONS)
 
 
 @pytest.fixture(autouse=True)
@@ -62,24 +63,18 @@ def asian_font() -> None:
 def answers(classes: list[str]) -> Run:
     """A run that confuses each class with the next."""
     labels = np.arange(len(classes))
-    weights = numpy_helper.from_array(np.ones((2, 1, 3, 3), np.float32), "w")
-    graph = helper.make_graph(
-        [helper.make_node("Conv", ["images", "w"], ["maps"])],
-        "g",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 1, 8, 8])],
-        [helper.make_tensor_value_info("maps", TensorProto.FLOAT, None)],
-        [weights],
-    )
+    probabilities = np.full((len(classes), len(classes)), 1 / len(classes), dtype=np.float32)
     return Run(
         name="a-run",
         classes=classes,
         images=np.zeros((len(classes), 8, 8, 1), dtype=np.uint8),
         labels=labels,
         predicted=np.roll(labels, 1),
-        probabilities=None,
+        probabilities=probabilities,
         curve={},
-        model=helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 18)]),
-        normalization={"mean": [0.0], "deviation": [255.0]},
+        model=make_network(np.zeros((2, len(classes))), side=8),
+        normalization=UNIT,
+        backbone=None,
         examples=len(classes),
         mistakes=len(classes),
         seed=1,
@@ -88,9 +83,6 @@ def answers(classes: list[str]) -> Run:
 
 def draw_all(classes: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Text]:
     """Every kind of picture with class names; a character without a font warns, and so fails."""
-    monkeypatch.setattr(
-        "stages.figures.run.feature_maps.compute_maps", lambda *given: np.zeros((2, 6, 6))
-    )
     texts: list[Text] = []
     for kind in KINDS:
         figure = import_module(f"stages.figures.run.{kind}").draw(answers(classes))
@@ -105,7 +97,7 @@ def draw_all(classes: list[str], folder: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_every_module_that_shows_class_names_is_drawn_here() -> None:
     folder = ROOT / "stages" / "figures" / "run"
     found = {path.stem for path in folder.glob("*.py") if "run.classes" in path.read_text()}
-    assert found | {"mistakes"} == set(KINDS)
+    assert found | {*WITH_CAPTIONS} == set(KINDS)
 
 
 @pytest.mark.usefixtures("asian_font")

@@ -36,7 +36,7 @@ def test_every_picture_that_a_run_should_have_shows_something(trained: Path, nam
     if "epochs" in RUNS[name]["params"]:
         expected |= {"learning_curve.png"}
     if any(node.op_type == "Conv" for node in model.graph.node):
-        expected |= {"filters.png", "feature_maps.png"}
+        expected |= {"filters.png", "feature_maps.png", "feature_space.png", "saliency.png"}
     pictures = list((trained / "plots" / name / "pictures").glob("*.png"))
     assert {path.name for path in pictures} == expected
     for path in pictures:
@@ -50,7 +50,8 @@ def test_the_toy_runs_have_every_kind_of_picture_and_none(trained: Path) -> None
     }
     modules = {path.stem for path in (ROOT / "stages/figures/run").glob("[!_]*.py")}
     assert found["fashion_mnist-cnn"] == found["cifar10-cnn"] == modules
-    assert modules - found["fashion_mnist-mlp"] == {"filters", "feature_maps"}
+    of_networks = {"filters", "feature_maps", "feature_space", "saliency"}
+    assert modules - found["fashion_mnist-mlp"] == of_networks
     assert {f"{stem}.png" for stem in found["fashion_mnist-svc"]} == ALWAYS
     assert [name for name in RUNS if "reliability" not in found[name]] == ["fashion_mnist-svc"]
 
@@ -72,6 +73,7 @@ def test_a_class_name_is_no_formula() -> None:
         curve={},
         model=onnx.ModelProto(),
         normalization={},
+        backbone=None,
         examples=2,
         mistakes=2,
         seed=1,

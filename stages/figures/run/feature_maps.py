@@ -20,6 +20,7 @@ NOTE = (
     "The filter slides over the image: at every position, its weights times the pixels are "
     "summed,\nand the filter's bias is added. Blue is below zero, red above."
 )
+BATCH = 20  # images at a time: a network within the model may resize them
 
 
 def draw(run: Run) -> Figure | None:
@@ -61,11 +62,20 @@ def compute_maps(
     model: onnx.ModelProto, convolution: Convolution, image: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """The feature maps, (filters, height, width), of one image as the model takes it, (1, ...)."""
+    return compute_values(model, convolution.output, image)[0]
+
+
+def compute_values(
+    model: onnx.ModelProto, name: str, images: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """The value within a model that has this name, (n, ...), of images normalized as it takes."""
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
     extended.graph.output.append(
-        onnx.helper.make_tensor_value_info(convolution.output, onnx.TensorProto.FLOAT, None)
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
     )
     session = open_session(extended.SerializeToString(), threads=1)
-    maps: NDArray[np.float32] = session.run([convolution.output], {"images": image})[0][0]
-    return maps
+    taken = images.reshape(-1, *session.get_inputs()[0].shape[1:])
+    starts = range(0, len(taken), BATCH)
+    batches = [session.run([name], {"images": taken[i : i + BATCH]})[0] for i in starts]
+    return np.concatenate(batches)
