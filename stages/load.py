@@ -15,7 +15,7 @@ from stages.runtime.text import cut
 from stages.sources.common.dataset import Dataset, describe_classes, describe_dataset
 from stages.sources.common.folds import sample_folds
 from stages.sources.common.formats import find_source, list_unread
-from stages.sources.common.hold_out import sample_test, sample_validation
+from stages.sources.common.hold_out import sample_test, sample_training, sample_validation
 
 Labeled = tuple[NDArray[np.uint8], NDArray[np.int64]]  # images, and the index of each one's class
 Part = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]
@@ -139,8 +139,11 @@ def choose(splits: dict[str, Labeled], dataset: Dataset, seed: int, near: float)
     rest = np.flatnonzero(~test)
     fraction = 0 if dataset.folds else dataset.validation_fraction
     held = sample_validation(labels[rest], fraction, seed)
+    train = rest[~held]
+    if dataset.training_images:
+        train = train[sample_training(labels[train], dataset.training_images, seed)]
     parts: Parts = {
-        "train": (images, labels, rest[~held]),
+        "train": (images, labels, train),
         "validation": (images, labels, rest[held]),
         "test": (images, labels, np.flatnonzero(test)),
     }

@@ -46,7 +46,8 @@ class Dataset(Strict):
     """A data set: its path, what is held out of its training images, and its classes.
 
     Pictures are resized to `size`, height and width. If training and validation images are divided
-    into `folds`, one of them is held out in the place of `validation_fraction`.
+    into `folds`, one of them is held out in the place of `validation_fraction`. A model learns from
+    `training_images` of those that are left, or from all.
     """
 
     path: Annotated[str, Field(min_length=1)]
@@ -56,6 +57,7 @@ class Dataset(Strict):
     size: Annotated[list[Side], Field(min_length=2, max_length=2)] | None = None
     fit: Literal["crop", "pad"] | None = None
     folds: Annotated[int, Field(ge=2, le=20)] | None = None
+    training_images: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def require_fit(self) -> "Dataset":

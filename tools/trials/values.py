@@ -45,13 +45,16 @@ def show(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
+TRAINING = ("validation_fraction", "folds", "training_images")  # what of a data set may vary
+
+
 def require_may_vary(name: str, run: str, dataset: str, layout: str) -> None:
     """Refuses parameters on which the commands and files of stages depend, or the audit.
 
     Raises:
         InputError: a trial cannot have another value of the parameter `name`.
     """
-    of_data = [f"data.{dataset}.{key}" for key in ("validation_fraction", "folds")]
+    of_data = [f"data.{dataset}.{key}" for key in TRAINING]
     below = [f"models.{run}.params", "normalize"]
     of_layout = [f"features.{layout}.{key}" for key in ("pixels", "layers")]
     if name not in ["seed", "fold", *of_data, *of_layout] and not any(

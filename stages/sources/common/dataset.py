@@ -39,6 +39,7 @@ class Dataset:
     test_fraction: float | None
     validation_fraction: float
     folds: int | None
+    training_images: int | None
     done: Counter[str] = field(default_factory=Counter)
 
 
@@ -63,6 +64,7 @@ def describe_dataset(key: str, parameters: dict[str, Any]) -> Dataset:
         test_fraction=parameters.get("test_fraction"),
         validation_fraction=parameters["validation_fraction"],
         folds=parameters.get("folds"),
+        training_images=parameters.get("training_images"),
     )
 
 

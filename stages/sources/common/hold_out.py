@@ -18,6 +18,29 @@ def sample_validation(labels: NDArray[np.uint8], fraction: float, seed: int) -> 
     return held
 
 
+def sample_training(labels: NDArray[np.uint8], count: int, seed: int) -> NDArray[np.bool_]:
+    """Which `count` images to learn from, the same share of each class; bool (n,).
+
+    Fewer are some of those that more are.
+
+    Raises:
+        InputError: there are not as many, or not one of each class.
+    """
+    order = np.random.default_rng([seed, 2]).permutation(len(labels))
+    places = np.empty(len(labels))  # of an image among those of its class, from 0 to 1
+    for label in np.unique(labels):
+        of_class = order[labels[order] == label]
+        places[of_class] = (np.arange(len(of_class)) + 0.5) / len(of_class)
+    chosen = np.zeros(len(labels), dtype=bool)
+    chosen[order[np.argsort(places[order], kind="stable")[:count]]] = True
+    classes = len(np.unique(labels))
+    if count > len(labels) or len(np.unique(labels[chosen])) < classes:
+        raise InputError(
+            f"training_images {count}: choose from {classes}, one of each class, to {len(labels)}"
+        )
+    return chosen
+
+
 def sample_test(
     images: NDArray[np.uint8], labels: NDArray[np.uint8], fraction: float, near: float, seed: int
 ) -> NDArray[np.bool_]:
