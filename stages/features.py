@@ -20,6 +20,7 @@ from tqdm import tqdm
 from stages.datasets.arrays import FEATURES, SPLITS, read_split, write_split
 from stages.frameworks.join import OPSET, join
 from stages.model_file.classifier import BATCH_VALUES, LARGEST, open_session
+from stages.model_file.limits import limit_run, require_safe
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json, write_json
 from stages.runtime.inputs import reading, require_file
@@ -40,7 +41,9 @@ def main(name: str, arrays: Path, network: Path, out: Path) -> None:
     metadata = read_json(arrays / "about.json", normalization=dict, image_shape=list)
     require_file(network, LARGEST, REMEDY)
     with reading(network, "ONNX network", REMEDY):
-        backbone = onnx.load(network)
+        content = network.read_bytes()
+        require_safe(network, content)
+        backbone = onnx.ModelProto.FromString(content)
         known = [one.name for one in backbone.graph.output if one.name != "probability"]
     for layer in layers:
         if layer not in known:
@@ -59,7 +62,7 @@ def main(name: str, arrays: Path, network: Path, out: Path) -> None:
             images, labels = read_split(arrays / split)
             write_split(partial / split, images, labels)
             if split != "test":
-                values = compute(session, images, pixels, f"{name}, {split}")
+                values = compute(session, images, network, pixels)
                 np.save(partial / split / FEATURES, values, allow_pickle=False)
         onnx.save(extractor, partial / "train" / "network.onnx")
         if not pooled:
@@ -118,15 +121,16 @@ def last_axis(layer: str) -> onnx.ModelProto:
 
 
 def compute(
-    session: onnxruntime.InferenceSession, images: NDArray[Any], pixels: int, what: str
+    session: onnxruntime.InferenceSession, images: NDArray[Any], network: Path, pixels: int
 ) -> NDArray[np.float32]:
     """The features of images, float32 (n, ...), with a progress bar if there is a terminal."""
     size = max(1, BATCH_VALUES // (3 * pixels**2))
     parts: list[NDArray[np.float32]] = []
-    with tqdm(desc=what, total=len(images), unit=" images", disable=None) as progress:
+    with tqdm(desc=network.stem, total=len(images), unit=" images", disable=None) as progress:
         for start in range(0, max(1, len(images)), size):
             batch = np.ascontiguousarray(images[start : start + size])
-            parts += session.run(None, {"images": batch})
+            with limit_run(str(network), len(batch), REMEDY) as options:
+                parts += session.run(None, {"images": batch}, options)
             progress.update(len(batch))
     return np.concatenate(parts)
 

@@ -109,7 +109,7 @@ def read_network(path: Path) -> onnx.ModelProto | None:
     remedy = "run `dvc repro` to recreate it"
     require_file(path, LARGEST, remedy)
     with reading(path, "ONNX network", remedy):
-        return onnx.load(path)
+        return onnx.ModelProto.FromString(path.read_bytes())
 
 
 def number_classes(value: Any, classes: list[str]) -> Any:

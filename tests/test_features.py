@@ -1,6 +1,7 @@
 """A layout of features: computed once, learned on by any model, exported as one network."""
 
 import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from stages.runtime.errors import InputError
 PARAMETERS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())
 HEAD = PARAMETERS["models"]["cifar10-pretrained"]
 OPEN = {"dataset": "cifar10", "backbone": "toy", "pixels": 64, "layers": ["first"], "pooled": False}
+ABOUT = {"image_shape": [4, 6, 3], "normalization": {"mean": [0.0] * 3, "deviation": [1.0] * 3}}
 FINE_TUNED = {
     "dataset": "cifar10",
     "layout": "open",
@@ -198,6 +200,31 @@ def test_a_missing_network_or_layer_is_one_line(untrained: Path, tmp_path: Path)
     edit(project, features={"toy": {**toy, "backbone": "MobileNetV2"}})
     said = run(*command, cwd=project, status=1).stdout
     assert "add MobileNetV2 to the list of `fetch_weights` in data/dvc.yaml" in said
+
+
+@pytest.mark.parametrize("kind", ["external", "functions", "text"])
+def test_a_network_from_anywhere_is_refused_in_one_line(
+    untrained: Path, tmp_path: Path, kind: str
+) -> None:
+    """Its weights would be those of any file of the user, or its calls very many."""
+    model = onnx.load(untrained / "data/weights/toy.onnx")
+    if kind == "external":
+        weight = model.graph.initializer[0]
+        weight.data_location = onnx.TensorProto.EXTERNAL
+        weight.external_data.add(key="location", value="../../../../etc/passwd")
+    model.functions.extend([onnx.FunctionProto(name="f")] if kind == "functions" else [])
+    content = b"not a network" if kind == "text" else model.SerializeToString()
+    (tmp_path / "network.onnx").write_bytes(content)
+    (tmp_path / "image").mkdir()
+    (tmp_path / "image/about.json").write_text(json.dumps(ABOUT))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMETERS))
+    for name in ("stages", "pyproject.toml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    command = ["python", "-m", "stages.features", "toy", "image", "network.onnx", "out"]
+    error = run(*command, cwd=tmp_path, status=2).stderr
+    assert error.startswith("features: error: network.onnx: not a valid ONNX network (")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_switched_on_is_what_more_says() -> None:
