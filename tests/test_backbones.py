@@ -1,5 +1,6 @@
 """Networks compute what their papers say: compared with convolutions in numpy, and with Keras."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages import fetch_weights
+from stages.backbones import applications
 from stages.model_file.classifier import open_session
+from stages.runtime.errors import InputError
 from stages.weights.published import Arrays
 
 Values = NDArray[np.float64]  # (channels, height, width)
 Weights = dict[str, Arrays]
+# Of Keras with NumPy 2, and of MobileNetV2 for images of any size.
+of_keras = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning",
+    "ignore:.*np.object:FutureWarning",
+    "ignore:`input_shape` is undefined:UserWarning",
+)
 SIZES = [(32, 32), (33, 47), (9, 6)]
 
 
@@ -203,3 +212,104 @@ def test_photographs_are_of_what_they_show(
     assert found.sum() == pytest.approx(1, abs=1e-5)
     assert int(found.argmax()) == best
     assert float(found.max()) == pytest.approx(probability, abs=5e-4)
+
+
+def change_statistics(network: Any) -> None:
+    """Gives batch normalization in a network of Keras averages that are not those of a new one."""
+    import keras
+
+    chance = np.random.default_rng(0)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            shape = layer.gamma.shape
+            gamma, variance = chance.uniform(0.5, 1.5, (2, *shape))
+            beta, mean = chance.normal(size=(2, *shape))
+            layer.set_weights([gamma, beta, mean, variance])
+
+
+@of_keras
+def test_a_network_of_keras_is_exported_as_it_predicts(tmp_path: Path) -> None:
+    import keras
+
+    network = keras.applications.MobileNetV2(include_top=False, weights=None)
+    change_statistics(network)
+    network.save_weights(tmp_path / "MobileNetV2.weights.h5")
+    exported = applications.build("MobileNetV2", tmp_path)
+    session = open_session(exported.SerializeToString(), threads=1)
+    names = [one.name for one in session.get_outputs()]
+    assert [one.name for one in session.get_inputs()] == ["images"]
+    assert names[:2] == ["Conv1_relu", "expanded_conv_depthwise_relu"]
+    assert names[-1] == "out_relu"
+    # Activations: the first and the last, 17 of depthwise convolutions, 16 before these; sums.
+    assert len(names) == 2 + 17 + 16 + 10
+    image = make_image(64, 97)
+    scaled = keras.applications.mobilenet_v2.preprocess_input(255 * image)
+    inner = keras.Model(network.inputs, [network.get_layer(one).output for one in names])
+    expected = inner.predict(scaled[None], verbose=0)
+    for name, own, of_network in zip(names, compute(session, image, *names), expected, strict=True):
+        values = of_network[0].transpose(2, 0, 1)
+        np.testing.assert_allclose(own, values, atol=1e-4 * np.abs(values).max(), err_msg=name)
+
+
+@of_keras
+@pytest.mark.parametrize("fault", ["none", "statistics of a batch", "no preprocessing"])
+def test_an_export_that_computes_something_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    import keras
+    from keras import layers
+
+    def load(include_top: bool, weights: str) -> Any:
+        first = layers.Conv2D(4, 3, name="first")
+        images = keras.Input((None, None, 3))
+        outputs = layers.ReLU(name="relu")(layers.BatchNormalization()(first(images)))
+        network = keras.Model(images, outputs)
+        change_statistics(network)
+        return network
+
+    load.__module__ = keras.applications.MobileNetV2.__module__  # which has `preprocess_input`
+    monkeypatch.setattr(keras.applications, "MobileNetV2", load)
+    call = keras.Model.__call__
+
+    def call_in_training(self: Any, images: Any, *arguments: Any, **options: Any) -> Any:
+        if isinstance(images, keras.KerasTensor):
+            options["training"] = True
+        return call(self, images, *arguments, **options)
+
+    if fault == "none":
+        assert applications.build("MobileNetV2", tmp_path).graph.output[0].name == "relu"
+        return
+    if fault == "statistics of a batch":
+        monkeypatch.setattr(keras.Model, "__call__", call_in_training)
+    else:
+        monkeypatch.setattr(applications, "make_preprocess", lambda scale: lambda images: images)
+    line = "^MobileNetV2: layer relu of the exported network is .* from Keras's; .* choose another$"
+    with pytest.raises(InputError, match=line):
+        applications.build("MobileNetV2", tmp_path)
+
+
+@of_keras
+def test_a_network_without_weights_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
+        raise Exception("URL fetch failure on https://example.org/a.h5: None -- no\nnetwork")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", fail)
+    monkeypatch.chdir(tmp_path)
+    line = (
+        r"^MobileNetV2: not a valid network with weights \(URL fetch failure .* no network\); "
+        r"save them without the top as MobileNetV2\.weights\.h5$"
+    )
+    with pytest.raises(InputError, match=line):
+        applications.build("MobileNetV2", Path())
+    Path("MobileNetV2.weights.h5").write_bytes(b"not HDF5")
+    line = r"^MobileNetV2\.weights\.h5: not a valid network with weights \("
+    with pytest.raises(InputError, match=line):
+        applications.build("MobileNetV2", Path())
+
+
+def test_an_unknown_network_is_refused() -> None:
+    line = "^network 'MobileNetV9' is unknown; choose from efficientnet_lite0, .* as MobileNetV2$"
+    with pytest.raises(InputError, match=line):
+        fetch_weights.build("MobileNetV9")
