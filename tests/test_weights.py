@@ -266,6 +266,8 @@ def test_axes_may_be_in_any_order(tmp_path: Path) -> None:
 MOST = 2**31 - 1
 WRONG = {
     "used from its second number": place("1", (5,), (1,), start=1),
+    "used from its second number, to one that is missing": place("1", (6,), (1,), start=1),
+    "used whole, which it says is longer": place("1", (6,), (1,), count=7),
     "used in part": place("1", (5,), (1,)),
     "used in part, which it hides": place("1", (5,), (1,), count=6),
     "used more than once": place("1", (2, 6), (0, 1)),
@@ -273,7 +275,7 @@ WRONG = {
     "with gaps": place("1", (3,), (2,)),
     "with rows that overlap": place("1", (2, 3), (1, 1)),
     "a shape of more than a memory": place("1", (MOST, MOST, MOST), (1, 1, 1), count=MOST),
-    "a shape that numpy would complete": place("1", (-1,), (1,), count=6),
+    "a shape that numpy would complete": place("1", (-1,), (1,), count=-1),
     "a negative stride": place("1", (6,), (-1,)),
     "a stride too few": place("1", (2, 3), (1,)),
     "many axes": place("1", (1,) * 70, (1,) * 70, count=1),
@@ -329,8 +331,10 @@ def test_storages_are_those_of_the_arrays(tmp_path: Path) -> None:
     assert "is there twice" in refusal(tmp_path, twice)
 
 
-@pytest.mark.parametrize("where", ["key", "key of system", "array", "shape", "storage", "function"])
-def test_tuples_in_tuples_take_no_time(tmp_path: Path, where: str) -> None:
+@pytest.mark.parametrize(
+    "where", ["key", "key of system", "array", "shape", "storage", "kind", "function", "many"]
+)
+def test_what_would_take_forever_is_refused_at_once(tmp_path: Path, where: str) -> None:
     bomb, array, values = nest(60), place("1", (6,), (1,)), {"1": storage(VALUES)}
     content = {
         "key": lambda: torch_file({"a": array}, values, more=bomb + b"N"),
@@ -338,7 +342,9 @@ def test_tuples_in_tuples_take_no_time(tmp_path: Path, where: str) -> None:
         "array": lambda: torch_file({"a": bomb}, values),
         "shape": lambda: torch_file({"a": array.replace(group(number(6)), bomb)}, values),
         "storage": lambda: torch_file({"a": array.replace(text("1"), bomb)}, values),
+        "kind": lambda: torch_file({"a": place("1", (6,), (1,), kind=bomb)}, values),
         "function": lambda: torch_file({"a": bomb + b")R"}, values),
+        "many": lambda: torch_file({"a": place("1", (MOST,) * 400_000, (1,), count=1)}, values),
     }[where]()
     refusal(tmp_path, content)
 

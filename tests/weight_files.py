@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import math
 import struct
 import zipfile
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def place(
     function: bytes = b"ctorch._utils\n_rebuild_tensor_v2\n",
 ) -> bytes:
     """An array, of as many numbers of the storage `key` as its shape says."""
-    count = int(np.prod(shape)) if count is None else count
+    count = math.prod(shape) if count is None else count
     storage = group(text("storage"), kind, text(key), text("cpu"), number(count), view) + b"Q"
     hooks = b"ccollections\nOrderedDict\n)R"
     arguments = group(storage, number(start), numbers(shape), numbers(strides), b"\x89", hooks)

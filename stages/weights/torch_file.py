@@ -98,7 +98,7 @@ def is_whole(values: tuple[Any, ...]) -> bool:
 def read_storage(file: BytesIO, key: str, dtype: np.dtype[Any]) -> NDArray[Any]:
     """The numbers of the next storage, after their count."""
     count = int.from_bytes(file.read(8), "little", signed=True)
-    content = file.read(count * dtype.itemsize) if count > 0 else b""
+    content = file.read(count * dtype.itemsize)
     if len(content) != count * dtype.itemsize:
         raise ValueError(f"storage {key} has {len(content)} bytes, but a count of {count}")
     return np.frombuffer(content, dtype)
