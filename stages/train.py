@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stages.datasets.arrays import read_features, read_split
 from stages.frameworks.export import check_agreement, to_contract
 from stages.frameworks.join import join
-from stages.model_file.classifier import LARGEST, classify, open_classifier
+from stages.model_file.classifier import LARGEST, Prediction, classify, open_classifier
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json
 from stages.runtime.inputs import reading, require_file
@@ -88,18 +88,21 @@ def main(
             exported = join(network, exported) if network else exported
             content = to_contract(exported, metadata)
             classifier = open_classifier(content, threads)
+            found = classify(classifier, images[0] if len(validation[1]) else images[0][:COMPARED])
             compared = (validation if len(validation[1]) else train)[0][:COMPARED]
-            check_agreement(
-                predicting.predict(model, compared), classify(classifier, images[0][:COMPARED])
-            )
+            check_agreement(predicting.predict(model, compared), first(found, COMPARED))
         model_file.write_bytes(content)
-        predicted, probabilities = np.empty(0, dtype=np.int64), None
-        if len(validation[1]):
-            predicted, probabilities = classify(classifier, images[0])
+        predicted, probabilities = found if len(validation[1]) else (np.empty(0, np.int64), None)
         write_answers(answers_folder, validation[1], predicted, probabilities)
         end = [describe_end(predicted, validation[1])]
         write_curve(curve_file, end if curve is None else curve)
     print(f"{name}: {len(content) / 1e6:.2f} MB")
+
+
+def first(found: Prediction, count: int) -> Prediction:
+    """The labels and probabilities of the first images."""
+    labels, probabilities = found
+    return labels[:count], None if probabilities is None else probabilities[:count]
 
 
 def read_network(path: Path) -> onnx.ModelProto | None:

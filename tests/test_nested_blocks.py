@@ -131,10 +131,10 @@ def test_wrong_class_weights(weights: Any, message: str) -> None:
 def test_class_weights_if_labels_have_names_of_their_own() -> None:
     data = {"a": PARAMS["data"]["fashion_mnist"] | {"classes": {1: "Bag", 2: "Coat"}}}
     run = of_scikit_learn("sklearn.svm.SVC", dataset="a", class_weight={"Coat": 2})
-    check(PARAMS | {"data": data, "models": {"a": run}})
+    check(PARAMS | {"data": data, "features": {}, "models": {"a": run}})
     run["params"]["class_weight"] = {1: 2}  # a label of the files, or the second one?
     with pytest.raises(InputError, match="no class 1; choose from Bag, Coat"):
-        check(PARAMS | {"data": data, "models": {"a": run}})
+        check(PARAMS | {"data": data, "features": {}, "models": {"a": run}})
 
 
 def test_class_weights_of_what_is_fitted_on_other_labels_are_refused() -> None:

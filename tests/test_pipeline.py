@@ -37,7 +37,7 @@ def test_every_run_has_its_files(trained: Path, name: str) -> None:
     outputs = {value.name: value for value in session.get_outputs()}
     (images,) = session.get_inputs()
     size = [28, 28, 1] if RUNS[name]["dataset"] == "fashion_mnist" else [32, 32, 3]
-    shape = size if RUNS[name]["layout"] == "image" else [int(np.prod(size))]
+    shape = [int(np.prod(size))] if RUNS[name]["layout"] == "flat" else size
     assert (images.name, images.type, images.shape) == ("images", "tensor(float)", ["n", *shape])
     assert (outputs["label"].type, outputs["label"].shape) == ("tensor(int64)", ["n"])
     if "probability" in outputs:

@@ -127,7 +127,7 @@ def test_metrics_of_a_wrong_structure_are_named(
     (project / path).write_text(content)
     monkeypatch.chdir(project)
     with pytest.raises(InputError, match=f"^{re.escape(f'{path}: {said}')}.*`make repro`"):
-        results_table(Path("metrics"))
+        results_table(Path("metrics"), ["fashion_mnist-svc"])
     with pytest.raises(InputError, match=f"^{re.escape(f'{path}: {said}')}.*`make repro`"):
         draw.main(Path("metrics"), Path("a.png"), Path("t.png"), Path("p.md"))
     (project / "metrics/profile/fashion_mnist-svc.json").write_text("{}")

@@ -33,7 +33,7 @@ WRONG_PARAMETERS: list[tuple[str, Any, list[str]]] = [
         1,
         [
             "params.yaml: unknown key sed; choose from seed, threads, fold, data, audit, "
-            "normalize, profile, plot, review, models"
+            "normalize, profile, plot, review, features, models, more"
         ],
     ),
     ("seed", ..., ["seed: Field required"]),

@@ -4,6 +4,7 @@
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from stages.runtime.command import run
@@ -29,7 +30,7 @@ OTHERS = "accuracy_without_near_duplicates"
 def print_results() -> None:
     """Prints the table of results and compares dvc.lock with the committed one."""
     require_readable()
-    typer.echo(f"\n{results_table(Path('metrics'))}\n")
+    typer.echo(f"\n{results_table(Path('metrics'), read_parameter('models'))}\n")
     committed = show_file(Path.cwd(), "HEAD", "dvc.lock")
     if committed is not None:
         now = read_lock_file()
@@ -57,11 +58,11 @@ def read_processors() -> str:
     return " and ".join(sorted(found))
 
 
-def results_table(metrics: Path) -> str:
-    """A Markdown table from `metrics`/RUN.json, one row per run in params.yaml."""
+def results_table(metrics: Path, runs: Iterable[str]) -> str:
+    """A Markdown table from `metrics`/RUN.json, one row per run."""
     secondary = {name: metric for name, metric in METRICS.items() if name != "accuracy"}
     rows = []
-    for name in read_parameter("models"):
+    for name in runs:
         path = metrics / f"{name}.json"
         splits = read_json(path, test=dict)
         scores = splits["test"]

@@ -21,7 +21,7 @@ CAPTION = (
     "may still be apart in other directions."
 )
 NOTE = "small: an image, hollow if it is predicted as another class\nlarge: the mean of a class"
-MOST = 2000  # images: 14 s at 7 ms per image
+MOST = 1000  # images: 7 s at 7 ms per image
 COLORS = [BLUE, ORANGE, *OTHERS, GRAY]
 MARKERS = "os^Dv"  # and 7 colors: 35 different pairs
 LIGHT = "#CCCCCC"
