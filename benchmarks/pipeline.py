@@ -19,7 +19,7 @@ from stages.runtime.command import run
 
 import typer
 
-from benchmarks.clone import clone
+from benchmarks.clone import clone, set_parameter
 from benchmarks.growth import draw_growth
 from benchmarks.loop import time_loop
 from benchmarks.measure import announce
@@ -51,6 +51,8 @@ def main(
             raise InputError(
                 f"no run in params.yaml has a plain script; add one of {', '.join(RUNS)}"
             )
+        set_parameter(folder, "models", {key: models[key] for key in datasets})
+        set_parameter(folder, "features", {})
         results["cold"] = time_cold(folder)
         results["alone"] = {run: time_bare(folder, run) for run in datasets}
         write(results, name)

@@ -56,6 +56,13 @@ SLOW = {
 LONG = {"test_recorded.py", "test_noise.py", "test_benchmarks.py", "test_pipeline.py"}
 
 
+def pytest_configure() -> None:
+    """Stops if .venv is of other pins: the first test that calls `make` would recreate it."""
+    wanted, made = ROOT / "requirements.lock", BIN.parent / "requirements.lock"
+    if made.exists() and made.read_bytes() != wanted.read_bytes():
+        pytest.exit(f"{BIN.parent} is not of requirements.lock; run `make setup`", returncode=2)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden")
 
