@@ -265,7 +265,7 @@ FEW = ("fashion_mnist-mlp", "fashion_mnist-svc", "fashion_mnist-decision_tree", 
 
 @pytest.fixture(scope="session")
 def few(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`trained` as it would be if it had only the runs FEW; not to be written to."""
+    """`trained` as it would be if it had only the runs FEW, no features; not to be written to."""
 
     def leave_out(folder: Path) -> None:
         shutil.copytree(trained, folder)
@@ -279,6 +279,12 @@ def few(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 (folder / "dvc.lock", rf"\w+@{name}"),
             ):
                 path.write_text(re.sub(rf"(?m)^  {block}:\n(    .*\n)+\n?", "", path.read_text()))
+        for path, block, left in (
+            (folder / "params.yaml", r"features:.*\n  .*\n", "features: {}\n"),
+            (folder / "dvc.lock", r"  features@toy:\n(    .*\n)+", ""),
+        ):
+            path.write_text(re.sub(rf"(?m)^{block}", left, path.read_text()))
+        shutil.rmtree(folder / "data/reshaped/cifar10-toy")
         assert make_repro(folder) == {"check": "ran", "compare": "ran"}
         run("git", "add", "-A", cwd=folder)
         run("git", "commit", "-qm", "few", cwd=folder)
@@ -361,9 +367,12 @@ def commit(project: Path, tag: str) -> None:
 
 
 def edit(project: Path, **sections: Any) -> dict[str, Any]:
-    """Replaces sections of params.yaml, and returns the whole."""
+    """Replaces sections of params.yaml, and returns the whole, without features of no data set."""
     path = project / "params.yaml"
     parameters = yaml.safe_load(path.read_text()) | sections
+    features = parameters["features"].items()
+    kept = {name: block for name, block in features if block["dataset"] in parameters["data"]}
+    parameters["features"] = kept
     path.write_text(yaml.safe_dump(parameters, sort_keys=False))
     return parameters  # type: ignore[no-any-return]
 
@@ -374,7 +383,7 @@ def revisions(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
     def make_revisions(project: Path) -> None:
         shutil.copytree(untrained, project)
-        data = edit(project, models=BEFORE)["data"]
+        data = edit(project, models=BEFORE, features={})["data"]
         commit(project, "before")
         edit(project, models=AFTER)
         commit(project, "after")

@@ -121,7 +121,7 @@ def all_stages() -> list[str]:
 def test_every_stage_runs_on_what_it_declares(
     trained: Path, few: Path, tmp_path: Path, kind: str
 ) -> None:
-    declared = read_stages(trained if kind == "train" else few)
+    declared = read_stages(trained if kind in ("features", "train") else few)
     stages = {name: stage for name, stage in declared.items() if kind_of(name) == kind}
     assert stages
     for name, stage in stages.items():
