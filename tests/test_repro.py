@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 import yaml
 from conftest import BIN, ENVIRONMENT, ROOT, make_repro, repro, run, start
+from dvc.dependency import param
+from dvc.fs import GitFileSystem, LocalFileSystem
 
 from tools.engine.order import measure_urgency, next_stage, read_seconds
-from tools.engine.plan import Stage
+from tools.engine.plan import Stage, remember_parameters
 
 # Waits until another stage has started too: never, if one runs after the other.
 MEET = "touch {me}.here; for i in $(seq 200); do [ -e {other}.here ] && break; sleep 0.1; done; "
@@ -282,3 +284,21 @@ def test_a_mistake_in_dvc_yaml_is_told(tmp_path: Path) -> None:
     said = run("python", "-m", "tools.repro", cwd=project, status=2).stderr
     assert said.startswith("repro: error: dvc.yaml: ")
     assert "both a dependency and an output" in said
+
+
+def test_parameters_of_a_commit_are_not_taken_from_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep shows the experiments of commits after it has read the workspace."""
+    monkeypatch.setattr(param, "load_path", param.load_path)
+    remember_parameters()
+    run("git", "init", "-q", cwd=tmp_path)
+    path = tmp_path / "params.yaml"
+    path.write_text("a: 1\n")
+    run("git", "add", "params.yaml", cwd=tmp_path)
+    run("git", "commit", "-qm", "one", cwd=tmp_path)
+    path.write_text("a: 2\n")
+    commit = GitFileSystem(path=str(tmp_path), rev="HEAD")
+    for _ in range(2):
+        assert param.load_path(str(path), LocalFileSystem()) == {"a": 2}
+        assert param.load_path("/params.yaml", commit) == {"a": 1}

@@ -114,11 +114,13 @@ def remember_parameters() -> None:
     """
     parse, parsed = param.load_path, dict[str, tuple[tuple[int, int], Any]]()
 
-    def load(path: str, *arguments: Any, **options: Any) -> Any:
+    def load(path: str, fs: Any, *arguments: Any, **options: Any) -> Any:
+        if fs.protocol != "local":  # in a commit, where a path is another file
+            return parse(path, fs, *arguments, **options)
         found = os.stat(path)
         state = (found.st_mtime_ns, found.st_size)
         if path not in parsed or parsed[path][0] != state:
-            parsed[path] = (state, parse(path, *arguments, **options))
+            parsed[path] = (state, parse(path, fs, *arguments, **options))
         return parsed[path][1]
 
     if parse.__module__ != __name__:
