@@ -11,6 +11,7 @@ from typing import Any
 
 from dvc.dependency import param
 from dvc.exceptions import DvcException
+from dvc.fs import LocalFileSystem
 from dvc.repo import Repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
@@ -115,7 +116,7 @@ def remember_parameters() -> None:
     parse, parsed = param.load_path, dict[str, tuple[tuple[int, int], Any]]()
 
     def load(path: str, fs: Any, *arguments: Any, **options: Any) -> Any:
-        if fs.protocol != "local":  # in a commit, where a path is another file
+        if not isinstance(fs, LocalFileSystem):  # in a commit, where a path is another file
             return parse(path, fs, *arguments, **options)
         found = os.stat(path)
         state = (found.st_mtime_ns, found.st_size)
