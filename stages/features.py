@@ -18,16 +18,15 @@ from onnx.utils import Extractor
 from tqdm import tqdm
 
 from stages.datasets.arrays import FEATURES, SPLITS, read_split, write_split
-from stages.frameworks.join import OPSET, join
+from stages.frameworks.join import FORMAT, NETWORK, OPSET, TAIL, join
 from stages.model_file.classifier import BATCH_VALUES, LARGEST, open_session
 from stages.model_file.limits import limit_run, require_safe
 from stages.runtime.errors import InputError
-from stages.runtime.files import atomic_write, read_json, write_json
+from stages.runtime.files import REMEDY, atomic_write, read_json, write_json
 from stages.runtime.inputs import reading, require_file
 from stages.runtime.parameters import read_parameter
 
-REMEDY = "run `dvc repro` to recreate it"
-HEADER = f'<ir_version: 8, opset_import: ["" : {OPSET}]>'
+HEADER = f'<ir_version: {FORMAT}, opset_import: ["" : {OPSET}]>'
 
 
 def main(name: str, arrays: Path, network: Path, out: Path) -> None:
@@ -64,10 +63,10 @@ def main(name: str, arrays: Path, network: Path, out: Path) -> None:
             if split != "test":
                 values = compute(session, images, network, pixels)
                 np.save(partial / split / FEATURES, values, allow_pickle=False)
-        onnx.save(extractor, partial / "train" / "network.onnx")
+        onnx.save(extractor, partial / "train" / NETWORK)
         if not pooled:
             tail = Extractor(backbone).extract_model(layers, [known[-1]])
-            onnx.save(tail, partial / "train" / "tail.onnx")
+            onnx.save(tail, partial / "train" / TAIL)
         metadata["backbone"] = {key: settings[key] for key in ("backbone", "pixels", "layers")}
         write_json(partial / "about.json", metadata)
     print(f"{name}: each image has {' x '.join(map(str, values.shape[1:]))} features")

@@ -1,6 +1,5 @@
 """Trains one model, using only training and validation images, and writes it as an ONNX file."""
 
-import csv
 import functools
 import os
 import sys
@@ -13,16 +12,15 @@ from typing import Any
 from stages.runtime.command import run
 
 import numpy as np
-import onnx
-from numpy.typing import NDArray
 
-from stages.datasets.arrays import read_features, read_split
+from stages.datasets.arrays import FEATURES, IMAGES, read_split
 from stages.frameworks.export import check_agreement, to_contract
-from stages.frameworks.join import join
-from stages.model_file.classifier import LARGEST, Prediction, classify, open_classifier
+from stages.frameworks.join import NETWORK, TAIL, join, read_network
+from stages.frameworks.outputs import describe_end, write_answers, write_curve
+from stages.model_file.classifier import Prediction, classify, open_classifier
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, read_json
-from stages.runtime.inputs import reading, require_file
+from stages.runtime.inputs import reading
 from stages.runtime.parameters import read_parameter
 from stages.runtime.pins import require_pins
 
@@ -59,15 +57,13 @@ def main(
         except InputError as error:
             raise InputError(f"models.{name}.{error}") from None
 
-    train, validation = read_split(arrays / "train"), read_split(arrays / "validation")
-    images = validation if len(validation[1]) else train
     # Of a layout with features, a model is fitted on these, and put on the network to them.
-    network, tail = (
-        read_network(arrays / "train" / f"{name}.onnx") for name in ("network", "tail")
-    )
-    train = read_features(arrays / "train") or train
-    validation = read_features(arrays / "validation") or validation
+    network, tail = (read_network(arrays / "train" / file) for file in (NETWORK, TAIL))
     build = functools.partial(build, tail=tail) if tail else build
+    values = FEATURES if network else IMAGES
+    train, validation = (read_split(arrays / split, values) for split in ("train", "validation"))
+    held_out = len(validation[1])
+    images, _ = read_split(arrays / ("validation" if held_out else "train"))
     print(f"{name}: {len(train[1])} training, {len(validation[1])} validation images", flush=True)
     fitting.limit_threads(threads, params)
     with (
@@ -88,11 +84,11 @@ def main(
             exported = join(network, exported) if network else exported
             content = to_contract(exported, metadata)
             classifier = open_classifier(content, threads)
-            found = classify(classifier, images[0] if len(validation[1]) else images[0][:COMPARED])
-            compared = (validation if len(validation[1]) else train)[0][:COMPARED]
+            found = classify(classifier, images if held_out else images[:COMPARED])
+            compared = (validation if held_out else train)[0][:COMPARED]
             check_agreement(predicting.predict(model, compared), first(found, COMPARED))
         model_file.write_bytes(content)
-        predicted, probabilities = found if len(validation[1]) else (np.empty(0, np.int64), None)
+        predicted, probabilities = found if held_out else (np.empty(0, np.int64), None)
         write_answers(answers_folder, validation[1], predicted, probabilities)
         end = [describe_end(predicted, validation[1])]
         write_curve(curve_file, end if curve is None else curve)
@@ -103,16 +99,6 @@ def first(found: Prediction, count: int) -> Prediction:
     """The labels and probabilities of the first images."""
     labels, probabilities = found
     return labels[:count], None if probabilities is None else probabilities[:count]
-
-
-def read_network(path: Path) -> onnx.ModelProto | None:
-    """A network that the stage `features` wrote: to the features of an image, or what follows."""
-    if not path.exists():
-        return None
-    remedy = "run `dvc repro` to recreate it"
-    require_file(path, LARGEST, remedy)
-    with reading(path, "ONNX network", remedy):
-        return onnx.ModelProto.FromString(path.read_bytes())
 
 
 def number_classes(value: Any, classes: list[str]) -> Any:
@@ -158,45 +144,6 @@ def quiet_imports() -> Iterator[None]:
             del sys.modules[name]
         os.dup2(screen, 2)
         os.close(screen)
-
-
-def describe_end(predicted: NDArray[np.int64], labels: NDArray[np.uint8]) -> dict[str, float]:
-    """The learning curve of a model without epochs: one row, for the end of the fit.
-
-    It has no `val_accuracy` if there are no validation images.
-    """
-    row: dict[str, float] = {"epoch": 0}
-    if len(labels):
-        row["val_accuracy"] = float((predicted == labels).mean())
-    return row
-
-
-def write_answers(
-    folder: Path,
-    labels: NDArray[np.uint8],
-    predicted: NDArray[np.int64],
-    probabilities: NDArray[np.float32] | None,
-) -> None:
-    """Writes what a model says of images, and their labels, as arrays to a new folder."""
-    folder.mkdir()
-    np.save(folder / "labels.npy", labels.astype(np.int64))
-    np.save(folder / "predicted.npy", predicted)
-    nothing = np.empty((len(labels), 0), np.float32)
-    np.save(folder / "probabilities.npy", nothing if probabilities is None else probabilities)
-
-
-def write_curve(path: Path, rows: list[dict[str, float]]) -> None:
-    """Writes a learning curve as CSV, one row per epoch.
-
-    Raises:
-        InputError: it has no rows.
-    """
-    if not rows:
-        raise InputError("`fit` returned a learning curve without epochs; None says there are none")
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,14 @@ from onnx import numpy_helper
 from onnx.utils import Extractor
 
 from stages.check import check
-from stages.datasets.arrays import read_features, read_split
+from stages.datasets.arrays import FEATURES, read_split
 from stages.features import pool, resize
 from stages.frameworks.join import OPSET, join
 from stages.model_file.classifier import classify, open_classifier, open_session
 from stages.runtime.errors import InputError
 
 PARAMETERS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())
+CLASSES = PARAMETERS["data"]["cifar10"]["classes"]
 HEAD = PARAMETERS["models"]["cifar10-pretrained"]
 OPEN = {"dataset": "cifar10", "backbone": "toy", "pixels": 64, "layers": ["first"], "pooled": False}
 ABOUT = {"image_shape": [4, 6, 3], "normalization": {"mean": [0.0] * 3, "deviation": [1.0] * 3}}
@@ -59,7 +60,7 @@ def test_an_edit_of_the_head_computes_no_feature_again(untrained: Path, tmp_path
 
 @pytest.fixture(scope="module")
 def fine_tuned(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a run that trains the second layer of the toy network; and a sweep of it."""
+    """A project with a run that trains the second layer of the toy network."""
     project = tmp_path_factory.mktemp("fine_tuned") / "project"
     run("git", "clone", "-q", untrained, project, cwd=untrained)
     edit(project, features={"open": OPEN}, models={"cifar10-tuned": FINE_TUNED})
@@ -93,7 +94,8 @@ def test_a_fine_tuned_model_takes_images_as_they_are(fine_tuned: Path) -> None:
     assert np.array_equal(np.load(answers / "labels.npy"), labels)
     command = ["python", "-m", "tools.predict", "data/models/cifar10-tuned.onnx"]
     picture = ROOT / "plots/cifar10-cnn/pictures/examples.png"
-    assert "cifar10" not in run(*command, picture, cwd=fine_tuned).stderr
+    (said,) = json.loads(run(*command, "--json", picture, cwd=fine_tuned).stdout)
+    assert len({one["class"] for one in said["top"]} & set(CLASSES)) == 3
 
 
 @pytest.mark.slow
@@ -103,11 +105,10 @@ def test_a_training_of_the_rest_starts_at_what_imagenet_taught(fine_tuned: Path)
     from stages.models import pretrained
 
     folder = fine_tuned / "data/reshaped/cifar10-open/train"
-    features = read_features(folder)
-    assert features is not None
+    features, _ = read_split(folder, FEATURES)
     tail = onnx.load(folder / "tail.onnx")
-    model = pretrained.build(features[0].shape[1:], 10, tail, dropout=0.0)
-    pooled = Model(model.input, model.layers[-3].output)(features[0][:20]).numpy()
+    model = pretrained.build(features.shape[1:], 10, tail, dropout=0.0)
+    pooled = Model(model.input, model.layers[-3].output)(features[:20]).numpy()
     images, _ = read_split(folder)
     network = onnx.load(fine_tuned / "data/weights/toy.onnx")
     whole = join(
@@ -123,6 +124,37 @@ def test_a_training_of_the_rest_starts_at_what_imagenet_taught(fine_tuned: Path)
     session = open_session(join(whole, pool(["second"])).SerializeToString(), threads=1)
     (expected,) = session.run(None, {"images": images[:20]})
     np.testing.assert_allclose(pooled, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["padding", "operator"])
+def test_a_network_that_keras_computes_otherwise_is_not_trained_on(
+    fine_tuned: Path, change: str
+) -> None:
+    from stages.models import pretrained
+
+    tail = onnx.load(fine_tuned / "data/reshaped/cifar10-open/train/tail.onnx")
+    convolution = next(node for node in tail.graph.node if node.op_type == "Conv")
+    if change == "padding":  # PyTorch's: as many pixels before as after
+        attributes = {one.name: one for one in convolution.attribute}
+        attributes["auto_pad"].s = b"NOTSET"
+        convolution.attribute.append(onnx.helper.make_attribute("pads", [1, 1, 1, 1]))
+    else:
+        convolution.op_type = "ConvTranspose"
+    said = {"padding": "cannot be trained on", "operator": "operator ConvTranspose; models that"}
+    with pytest.raises(InputError, match=said[change]):
+        pretrained.build((32, 32, 8), 10, tail, dropout=0.0)
+
+
+@pytest.mark.slow
+def test_without_validation_images(untrained: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    run("git", "clone", "-q", untrained, project, cwd=tmp_path)
+    data = edit(project, models={"cifar10-pretrained": HEAD})["data"]
+    data["cifar10"]["validation_fraction"] = 0
+    edit(project, data=data)
+    run("dvc", "repro", "evaluate@cifar10-pretrained", cwd=project)
+    assert list(json.loads((project / "metrics/cifar10-pretrained.json").read_text())) == ["test"]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-OPSET, FORMAT = 18, 8  # ONNX Runtime 1.16, of September 2023, has opsets up to 19
+from stages.frameworks.join import FORMAT, OPSET
 
 
 class Graph:

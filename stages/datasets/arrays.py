@@ -15,7 +15,7 @@ LABELS = 100 * MB  # bytes of the labels of a split
 LARGEST = 5 * LARGEST_SPLIT  # bytes of a file: a pixel is one byte, then a float32
 SPLITS = ("train", "validation", "test")
 FOLDS = "folds.npy"
-FEATURES = "features.npy"
+IMAGES, FEATURES = "images.npy", "features.npy"
 
 BLOCK = 1000  # images in memory at a time
 
@@ -44,7 +44,7 @@ def write_split(
         "fortran_order": False,
         "shape": (len(chosen), *nothing.shape[1:]),
     }
-    with (folder / "images.npy").open("wb") as file:
+    with (folder / IMAGES).open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)  # as np.save does
         for rows in blocks(len(chosen)):
             file.write(np.ascontiguousarray(change(images[chosen[rows]])).data)
@@ -55,55 +55,33 @@ def blocks(count: int) -> Iterator[slice]:
     return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))
 
 
-def read_split(folder: Path) -> Split:
+def read_split(folder: Path, values: str = IMAGES) -> Split:
     """The images, (n, ...), memory-mapped and read-only, and the labels, uint8 (n,).
 
+    Or the features of the images, float32 (n, ...), if `values` is `FEATURES`.
+
     Raises:
-        InputError: a file is missing or damaged, the counts differ, or a pixel is not finite.
+        InputError: a file is missing or damaged, the counts differ, or a value is not finite.
     """
-    images = _read(folder / "images.npy", ("uint8", "float32"))
+    path = folder / values
+    images = _read(path, ("uint8", "float32"))
     labels = np.array(_read(folder / "labels.npy", ("uint8",), LABELS))
     if labels.ndim != 1 or len(images) != len(labels):
         raise InputError(
-            f"{folder}: {len(images)} images but labels of shape {labels.shape}; "
+            f"{path}: {len(images)} images but labels of shape {labels.shape}; "
             "run `dvc repro` to recreate the folder"
         )
-    require_finite(folder / "images.npy", images)
-    return images, labels
-
-
-def require_finite(path: Path, images: NDArray[Any]) -> None:
-    """Raises InputError if a number of an image in a file is not finite."""
     for rows in blocks(len(images)) if np.issubdtype(images.dtype, np.floating) else ():
         finite = np.isfinite(images[rows])
         if not finite.all():
             axes = tuple(range(1, images.ndim))
             bad = rows.start + int(finite.all(axis=axes).argmin())
+            kind = "pixel" if values == IMAGES else "feature"
             raise InputError(
-                f"{path}: image {bad} has a pixel that is NaN or infinite; run `dvc repro` to "
+                f"{path}: image {bad} has a {kind} that is NaN or infinite; run `dvc repro` to "
                 "recreate the file, or fix the stage that wrote it"
             )
-
-
-def read_features(folder: Path) -> Split | None:
-    """The features of the images of a split, float32 (n, ...), memory-mapped, and the labels.
-
-    None if it has none, since its layout has nothing but images.
-
-    Raises:
-        InputError: a file is damaged, the counts differ, or a feature is not finite.
-    """
-    if not (folder / FEATURES).exists():
-        return None
-    features = _read(folder / FEATURES, ("float32",))
-    labels = np.array(_read(folder / "labels.npy", ("uint8",), LABELS))
-    if len(features) != len(labels):
-        raise InputError(
-            f"{folder}: features of {len(features)} images but {len(labels)} labels; run `dvc "
-            "repro` to recreate the folder"
-        )
-    require_finite(folder / FEATURES, features)
-    return features, labels
+    return images, labels
 
 
 def hash_split(images: NDArray[Any], labels: NDArray[np.uint8]) -> str:

@@ -10,7 +10,10 @@ from keras import layers
 from onnx import numpy_helper
 from pydantic import Field
 
+from stages.model_file.classifier import open_session
 from stages.runtime.errors import InputError
+
+APART = 1e-3  # of which values may differ: the order of sums
 
 
 def build(
@@ -41,9 +44,27 @@ def build(
         parameters = [weights[name] for name in node.input if name in weights]
         taken = [values[name] for name in node.input if name in values]
         values[node.output[0]] = LAYERS[node.op_type](taken, parameters, attributes)
-    features = layers.GlobalAveragePooling2D()(values[tail.graph.output[0].name])
+    activations = values[tail.graph.output[0].name]
+    require_same(tail, keras.Model(inputs, activations), input_shape)
+    features = layers.GlobalAveragePooling2D()(activations)
     features = layers.Dropout(dropout)(features)
     return keras.Model(inputs, layers.Dense(classes, activation="softmax")(features))
+
+
+def require_same(tail: onnx.ModelProto, model: keras.Model, shape: tuple[int, ...]) -> None:
+    """Raises InputError unless a model computes what a network does, which has channels first.
+
+    A network from elsewhere may, for example, be padded in another way.
+    """
+    examples = np.random.default_rng(0).random((1, *shape), dtype=np.float32)
+    session = open_session(tail.SerializeToString(), threads=1)
+    own = model(examples).numpy().transpose(0, 3, 1, 2)
+    (expected,) = session.run(None, {tail.graph.input[0].name: examples.transpose(0, 3, 1, 2)})
+    if own.shape != expected.shape or not np.allclose(own, expected, rtol=APART, atol=APART):
+        raise InputError(
+            "the network cannot be trained on: its layers compute something else in Keras; choose "
+            "another `backbone`, or a later layer"
+        )
 
 
 def convolve(inputs: list[Any], parameters: list[Any], attributes: dict[str, Any]) -> Any:

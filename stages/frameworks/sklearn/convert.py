@@ -14,13 +14,13 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
+from stages.frameworks.join import OPSET
 from stages.frameworks.sklearn.composed import (
     convert_one_vs_rest,
     convert_pipeline,
     convert_stacking,
     convert_voting,
 )
-from stages.frameworks.sklearn.nodes import OPSET
 from stages.frameworks.sklearn.predict import has_probabilities
 from stages.frameworks.sklearn.scalers import SCALERS, convert_scaler
 from stages.frameworks.sklearn.svc import convert_svc

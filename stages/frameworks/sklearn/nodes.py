@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from onnx import numpy_helper
 
-OPSET = 18  # of the operators: ONNX Runtime 1.16, of September 2023, has up to 19
+from stages.frameworks.join import OPSET
 
 
 class Nodes:
