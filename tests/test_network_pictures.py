@@ -19,6 +19,7 @@ from stages.datasets.arrays import write_split
 from stages.figures.run import Run, feature_space, filters, saliency
 from stages.figures.run.feature_maps import compute_values
 from stages.figures.run.feature_space import find_features, project
+from stages.figures.run.filters import find_limits
 from stages.figures.style import make_legible, save
 from stages.model_file.classifier import classify, open_classifier
 from stages.normalize import normalize
@@ -282,3 +283,10 @@ def test_who_learned_the_filters_is_read_from_the_file(
     write_probabilities(files[1], run.probabilities, len(run.labels))
     files[2].write_text("epoch\n0\n")
     assert read_run(tmp_path / "a-run.onnx", tmp_path / "test", *files).backbone == backbone
+
+
+def test_the_colors_of_a_strong_filter_do_not_hide_those_of_others() -> None:
+    """A filter's colors end at its largest weight, but one that has learned nothing stays pale."""
+    weights = np.array([[4.0, -20.0], [0.5, 1.0], [0.0, 1e-3]], dtype=np.float32)
+    np.testing.assert_allclose(find_limits(weights), [20, 1, 0.4])
+    assert find_limits(np.zeros((2, 3), np.float32)) == [1, 1]

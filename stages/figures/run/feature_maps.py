@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stages.figures.run import Run
 from stages.figures.run.examples import choose_examples
-from stages.figures.run.filters import PER_ROW, Convolution, find_convolution
+from stages.figures.run.filters import PER_ROW, Convolution, find_convolution, find_limits
 from stages.figures.style import LINE, new_figure, show_image, wrap
 from stages.model_file.classifier import open_session
 from stages.normalize import normalize
@@ -18,7 +18,7 @@ CAPTION = (
 )
 NOTE = (
     "The filter slides over the image: at every position, its weights times the pixels are "
-    "summed,\nand the filter's bias is added. Blue is below zero, red above."
+    "summed,\nand the filter's bias is added. Blue is below zero, red above; each has its scale."
 )
 BATCH = 20  # images at a time: a network within the model may resize them
 
@@ -38,7 +38,6 @@ def draw(run: Run) -> Figure | None:
         -(-len(maps) // PER_ROW),
         min(len(maps), PER_ROW) + 2,
     )  # two columns for the image
-    limit = float(np.abs(maps).max()) or 1.0
     cell = 10.5 / columns
     figure = new_figure(10.5, 0.8 + room + max((cell + 0.25) * rows, 2 * cell))
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -46,7 +45,7 @@ def draw(run: Run) -> Figure | None:
         axes.axis("off")
     spec = grid[0, 0].get_gridspec()
     show_image(figure.add_subplot(spec[:, :2]), image, caption)
-    for index, values in enumerate(maps):
+    for index, (values, limit) in enumerate(zip(maps, find_limits(maps), strict=True)):
         row, column = divmod(index, PER_ROW)
         axes = grid[row, column + 2]
         axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit)
