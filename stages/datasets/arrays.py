@@ -68,7 +68,7 @@ def read_split(folder: Path, values: str = IMAGES) -> Split:
     labels = np.array(_read(folder / "labels.npy", ("uint8",), LABELS))
     if labels.ndim != 1 or len(images) != len(labels):
         raise InputError(
-            f"{path}: {len(images)} images but labels of shape {labels.shape}; "
+            f"{folder}: {len(images)} images but labels of shape {labels.shape}; "
             "run `dvc repro` to recreate the folder"
         )
     for rows in blocks(len(images)) if np.issubdtype(images.dtype, np.floating) else ():
