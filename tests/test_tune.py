@@ -18,6 +18,15 @@ from tools.tune import make_plan, require_held_out
 RUN = "fashion_mnist-decision_tree"
 TABLE, PICTURE = f"metrics/tune/{RUN}.csv", f"plots/tune/{RUN}.png"
 
+# Like a stage of a killed search, writes to its folder for as long as it runs.
+WRITE_ON = """
+import itertools, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+for number in itertools.count():
+    folder.mkdir(exist_ok=True)
+    folder.joinpath(str(number % 1000)).touch()
+"""
+
 
 def prepare(project: Path, default: str, tune: str) -> None:
     """Gives the run a parameter and a space; takes away the folders of test images."""
@@ -52,7 +61,14 @@ def test_the_same_bytes_with_one_and_two_workers_and_after_a_kill(
             process.stdout.readline()
         process.kill()
     assert not (other / TABLE).exists()
-    assert tune(other, *searched, "--jobs", "2").stdout == said.replace("1 train", "2 train")
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITE_ON, ".dvc/tmp/trials-1"], cwd=other
+    ) as orphan:
+        try:
+            again = tune(other, *searched, "--jobs", "2").stdout
+        finally:
+            orphan.kill()
+    assert again == said.replace("1 train", "2 train")
     for name in (TABLE, PICTURE):
         assert (other / name).read_bytes() == (project / name).read_bytes()
     text = (project / TABLE).read_text()

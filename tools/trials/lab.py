@@ -1,5 +1,6 @@
 """What all trials of a run share: its chain of stages, copies of its code, and what is known."""
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from tools.trials.sandbox import copy_roots, lay_out
 from tools.trials.trial import Trial
 from tools.trials.values import require_may_vary, with_values
 
-FOLDER = Path(".dvc/tmp/trials")
+FOLDER = Path(f".dvc/tmp/trials-{os.getpid()}")
 
 
 @dataclass
@@ -126,7 +127,8 @@ def open_lab(run: str) -> Iterator[Lab]:
     """
     FOLDER.parent.mkdir(parents=True, exist_ok=True)
     with locked(FOLDER.with_name("trials.lock"), "runs trials"), open_repository() as repo:
-        remove(FOLDER)  # what a killed process has left
+        for left in FOLDER.parent.glob("trials-*"):  # by a killed process, whose stages may go on
+            shutil.rmtree(left, ignore_errors=True)
         (FOLDER / "copies").mkdir(parents=True)
         try:
             lab = read_lab(repo, run)
