@@ -15,7 +15,7 @@ $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro predict add-data review resolve noise tune sweep keep experiments push pull verify-files test test-quick campaign check \
+.PHONY: help setup install lock repro predict add-data review resolve noise tune sweep learning-curves keep experiments push pull verify-files test test-quick campaign check \
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
@@ -100,6 +100,9 @@ format: setup ## format, and fix what the linter can
 
 sweep: setup ## train RUN with all combinations of SET='C=0.3,3,10', as trials; FOLDS=5: cross-validated
 	@$(BIN)/python -m tools.sweep $${FOLDS:+--folds "$$FOLDS"} $${JOBS:+--jobs "$$JOBS"} -- "$$RUN" "$$SET"
+
+learning-curves: setup ## draw what sweeps over the training images of DATASET found
+	@$(BIN)/python -m tools.learning_curves -- "$$DATASET"
 
 keep: setup ## write the values of TRIAL, a name in the table of experiments, into params.yaml
 	@$(BIN)/python -m tools.keep -- "$$TRIAL"

@@ -11,6 +11,7 @@ HOSTILE = (
 TARGETS = {
     "benchmark": ["FULL", "LOOP"],
     "experiments": ["METRIC"],
+    "learning-curves": ["DATASET"],
     "noise": ["RUN", "SEEDS", "BASE", "HEAD"],
     "predict": ["MODEL", "IMAGE", "INVERT"],
     "pull": ["PATHS"],
