@@ -10,7 +10,7 @@ ifeq ($(origin PATH),command line)
 override FOLDER := $(value PATH)
 override PATH := $(shell command -v ls >/dev/null && echo "$$PATH" || command -p getconf PATH)
 endif
-DATA := APPLY BASE DRY FOLDER FOLDS FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN SEED SEEDS SET TEST TRIAL TRIALS WRITE
+DATA := APPLY BASE DATASET DRY FOLDER FOLDS FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN SEED SEEDS SET TEST TRIAL TRIALS WRITE
 $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 

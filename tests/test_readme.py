@@ -10,6 +10,8 @@ import pytest
 import yaml
 from conftest import ROOT, read_lock, run
 
+from stages.figures.comparison.tradeoff import find_best_under
+from tools.learning_curves import Point, tabulate_points
 from tools.results import results_table
 
 RUNS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["models"]
@@ -71,10 +73,67 @@ def test_the_table_of_the_full_data_is_that_of_the_recorded_run() -> None:
         assert params[f"data.{dataset}"]["path"] == f"data/full/{dataset}"
 
 
+ALL_RUNS = ROOT / "docs" / "all_runs"
+
+
+def read_all_runs() -> dict[str, dict[str, float]]:
+    """What is known of each of the runs in docs/all_runs, by its name."""
+    known = dict[str, dict[str, float]]()
+    for path in ALL_RUNS.glob("metrics/*.json"):
+        scores = json.loads(path.read_text())
+        profile = json.loads((ALL_RUNS / "metrics" / "profile" / path.name).read_text())
+        accuracies = {
+            "accuracy": scores["validation"]["accuracy"],
+            "test": scores["test"]["accuracy"],
+        }
+        known[path.stem] = profile | accuracies
+    assert known.keys() == yaml.safe_load((ALL_RUNS / "params.yaml").read_text())["models"].keys()
+    return known
+
+
+@pytest.mark.parametrize(
+    ("dataset", "title"), [("cifar10", "CIFAR-10"), ("fashion_mnist", "Fashion-MNIST")]
+)
+def test_the_best_under_each_time_is_that_of_the_recorded_runs(dataset: str, title: str) -> None:
+    runs = {name: one for name, one in read_all_runs().items() if name.startswith(dataset)}
+    (row,) = re.findall(rf"^\| {title} \| (.*) \|$", README, re.M)
+    best = [find_best_under(runs, limit) for limit in (0.1, 1, 10, 100)]
+    assert best.pop() == best[-1]  # one column for two limits
+    for name, cell in zip(best, row.split(" | "), strict=True):
+        assert name is not None
+        assert cell.startswith(f"`{name.removeprefix(f'{dataset}-')}`")
+        assert cell.endswith(f" {runs[name]['test']:.3f}")
+
+
+def test_the_table_of_all_runs_is_that_of_their_metrics() -> None:
+    known = read_all_runs()
+    rows = re.findall(
+        r"^\| `(.*)` \| .* \| (.*) \| (.*) \| (.*) \|$", (ALL_RUNS / "README.md").read_text(), re.M
+    )
+    assert len(rows) > 10
+    for name, *figures in rows:
+        one = known[name]
+        shown = [f"{one['latency_median_ms']:.2f}", f"{one['accuracy']:.4f}", f"{one['test']:.4f}"]
+        assert figures == shown, name
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "fashion_mnist"])
+def test_the_learning_curves_are_those_of_the_committed_trials(dataset: str) -> None:
+    text = (ROOT / "metrics" / "learning_curves" / f"{dataset}.csv").read_text()
+    rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
+    points = [
+        Point(
+            one["run"], int(one["training_images"]), float(one["accuracy"]), int(one["images"]), {}
+        )
+        for one in rows
+    ]
+    assert tabulate_points(points) in (ROOT / "docs" / "pretrained.md").read_text()
+
+
 def test_the_tuned_runs_are_the_best_of_the_searches_with_their_recorded_scores() -> None:
     """On the full data; each is the best row of the committed search on the sample."""
     row = r"^\| `([\w-]+)` +\| `([^`]+)` +\| ([\d.]+) → ([\d.]+) +\| ([\d.]+) → ([\d.]+) \("
-    rows = re.findall(row, README, re.M)
+    rows = re.findall(row, (ROOT / "docs" / "tune.md").read_text(), re.M)
     assert len(rows) == 3
     folder = ROOT / "docs" / "full_data"
     for run_name, params, *figures in rows:
