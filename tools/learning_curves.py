@@ -3,11 +3,8 @@
 .venv/bin/python -m tools.learning_curves DATASET
 """
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,22 +17,25 @@ from tabulate import tabulate
 
 from stages.figures.style import new_figure, save
 from stages.runtime.errors import InputError
-from stages.runtime.files import atomic_write
 from stages.runtime.lock import read_lock_file
 from stages.runtime.parameters import read_parameters
+from stages.scoring.metrics import find_interval
 from tools.engine.repository import explain
 from tools.trials.current import read_current
 from tools.trials.rows import read_rows
+from tools.trials.table import write_csv
 from tools.trials.values import show_values
 
 TABLE, PICTURE = "metrics/learning_curves/{dataset}.csv", "plots/learning_curves/{dataset}.png"
 
+COLUMNS = ("run", "training_images", "accuracy", "low", "high", "images", "parameters")
+
 
 @dataclass(frozen=True)
 class Point:
-    """The most accurate of the trials of a run with as many training images, by `validation`.
+    """The most accurate of the trials of a run with as many training images.
 
-    `accuracy` is that on so many validation images; `values` are those of its other parameters.
+    `accuracy` is that on `validation` images; `values` are those of its other parameters.
     """
 
     run: str
@@ -45,9 +45,9 @@ class Point:
     values: Mapping[str, Any]
 
     @property
-    def error(self) -> float:
-        """The standard error of the accuracy, of which the validation images are a sample."""
-        return sqrt(self.accuracy * (1 - self.accuracy) / self.validation)
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the accuracy, of which the validation images are a sample."""
+        return find_interval(self.accuracy, self.validation)
 
 
 def main(dataset: Annotated[str, typer.Argument(help="a data set in params.yaml")]) -> None:
@@ -62,18 +62,17 @@ def main(dataset: Annotated[str, typer.Argument(help="a data set in params.yaml"
         raise InputError(f"params.yaml has no data set {dataset}; choose one of {known}")
     points = find_points(dataset)
     if not points:
-        name = next(one for one, block in parameters["models"].items() if dataset in block.values())
+        blocks = parameters["models"].items()
+        name = next((one for one, block in blocks if block["dataset"] == dataset), "...")
         raise InputError(
             f"no trial that was made with what is here now has varied data.{dataset}."
             f"training_images; `make sweep RUN={name} SET='data.{dataset}.training_images="
             "100,500,2000'` makes some"
         )
     table, picture = (Path(one.format(dataset=dataset)) for one in (TABLE, PICTURE))
-    write_table(
-        table,
-        {"data": find_data_hash(parameters["data"][dataset]["path"]), "seed": parameters["seed"]},
-        points,
-    )
+    data = find_data_hash(parameters["data"][dataset]["path"])
+    rows = [to_row(point) for point in points]
+    write_csv(table, {"data": data, "seed": parameters["seed"]}, COLUMNS, rows)
     draw_curves(dataset, points, picture)
     typer.echo(f"{tabulate_points(points)}\n\n{table} has the parameters, {picture} shows it.")
 
@@ -108,19 +107,11 @@ def find_data_hash(path: str) -> str:
     return str(next(dep["md5"] for dep in deps if dep["path"] == path))
 
 
-def write_table(path: Path, about: Mapping[str, Any], points: Sequence[Point]) -> None:
-    """Writes the points as CSV, below lines with #, one for each key of `about`."""
-    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        for key, value in about.items():
-            file.write(f"# {key}: {json.dumps(value)}\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            ["run", "training_images", "accuracy", "standard_error", "images", "parameters"]
-        )
-        for point in points:
-            shown = [f"{one:.6f}" for one in (point.accuracy, point.error)]
-            values = show_values(point.values, point.run)
-            writer.writerow([point.run, point.training_images, *shown, point.validation, values])
+def to_row(point: Point) -> list[Any]:
+    """The values of `COLUMNS`."""
+    shown = [f"{one:.6f}" for one in (point.accuracy, *point.interval)]
+    values = show_values(point.values, point.run)
+    return [point.run, point.training_images, *shown, point.validation, values]
 
 
 def tabulate_points(points: Sequence[Point]) -> str:
@@ -145,7 +136,10 @@ def draw_curves(dataset: str, points: Sequence[Point], out: Path) -> None:
         axes.errorbar(
             [point.training_images for point in own],
             [point.accuracy for point in own],
-            [1.96 * point.error for point in own],
+            [
+                [point.accuracy - point.interval[0] for point in own],
+                [point.interval[1] - point.accuracy for point in own],
+            ],
             marker="o",
             markersize=4,
             elinewidth=1.2,
