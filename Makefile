@@ -2,6 +2,10 @@ PYTHON ?= python3
 # As typed: .venv is to have its version.
 WANTED := $(if $(filter command,$(origin PYTHON)),$(PYTHON))
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --require-hashes
+EXTRAS := cluster s3 s3-server
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-config \
+	--custom-compile-command 'make lock'
 ACTIONLINT := .github/actionlint
 
 # What a person types after these is data: neither make nor the shell looks for commands in it.
@@ -10,18 +14,19 @@ ifeq ($(origin PATH),command line)
 override FOLDER := $(value PATH)
 override PATH := $(shell command -v ls >/dev/null && echo "$$PATH" || command -p getconf PATH)
 endif
-DATA := APPLY BASE DATASET DRY FOLDER FOLDS FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN SEED SEEDS SET TEST TRIAL TRIALS WRITE
+DATA := ANY_CPU APPLY BASE CLUSTER DATASET DRY EXTRA FOLDER FOLDS FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN SEED SEEDS SET SLOTS TEST TRIAL TRIALS WRITE
 $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
+ON_CLUSTER := $${CLUSTER:+--cluster "$$CLUSTER"} $${ANY_CPU:+--any-cpu}
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro predict add-data review resolve noise tune sweep learning-curves keep experiments push pull verify-files test test-quick campaign check \
+.PHONY: help setup install lock repro predict add-data review resolve noise tune sweep learning-curves keep experiments push pull cluster-keys scheduler worker verify-files test test-quick campaign check \
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## create .venv from requirements.lock, unless it is up to date and starts here
+setup: ## create .venv from requirements.lock, unless it is up to date; EXTRA="cluster s3" adds these
 	@cmp -s requirements.lock .venv/requirements.lock || { $(MAKE) --no-print-directory install; exit; }; \
 	why=$$($(BIN)/python -IS tools/venv/usable.py $(WANTED) 2>&1) || \
 		{ echo ".venv is made again: $$why" >&2; $(MAKE) --no-print-directory install; }
@@ -29,21 +34,25 @@ setup: ## create .venv from requirements.lock, unless it is up to date and start
 	@for file in environment_first.py venv.pth; do cmp -s tools/venv/$$file .venv/$$file || { cp tools/venv/$$file \
 		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" && \
 		cp tools/venv/$$file .venv; } || exit; done
+	@for name in $$EXTRA; do lock=requirements-$$name.lock; \
+		[ -e "$$lock" ] || { echo "EXTRA has $$name: choose from" $(EXTRAS) >&2; exit 2; }; \
+		cmp -s "$$lock" ".venv/$$lock" || { $(PIP) -r "$$lock" && cp "$$lock" .venv; } || exit; done
 
 install:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 13) or sys.exit("Python 3.11, 3.12 or 3.13 is needed, but $(PYTHON) is %d.%d; run e.g. make setup PYTHON=python3.12" % v)'
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	$(PIP) -r requirements.lock
 	@cp requirements.lock .venv/requirements.lock
 
-lock: setup ## rewrite requirements.lock after an edit of the pins in pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-config \
-		--custom-compile-command 'make lock' --output-file requirements.lock \
+lock: setup ## rewrite requirements*.lock after an edit of the pins in pyproject.toml
+	$(COMPILE) --output-file requirements.lock \
 		$$($(BIN)/python -c 'import tomllib; pins = tomllib.load(open("pyproject.toml", "rb")); \
 		print(*(f"--group={name}" for name in pins["dependency-groups"]))')
+	for name in $(EXTRAS); do $(COMPILE) --output-file requirements-$$name.lock --constraint requirements.lock \
+		--extra "$$name" pyproject.toml || exit; done
 
-repro: setup ## run what changed, JOBS in parallel, and print the results; PULL=1: reuse runs in the remote
-	@$(BIN)/python -m tools.repro $${JOBS:+--jobs "$$JOBS"} $${PULL:+--pull}
+repro: setup ## run what changed, JOBS in parallel, and print the results; PULL=1: reuse runs in the remote; CLUSTER=tls://...
+	@$(BIN)/python -m tools.repro $${JOBS:+--jobs "$$JOBS"} $${PULL:+--pull} $(ON_CLUSTER)
 
 predict: setup ## classify pictures: MODEL=data/models/RUN.onnx, IMAGE=files or folder, JSON=1
 	@case "$$INVERT" in yes) set -- --invert;; no) set -- --no-invert;; "") set --;; \
@@ -115,6 +124,15 @@ push: setup ## upload models and run records to the default remote, so that clon
 
 pull: setup ## take what dvc.lock names from the default remote, checked byte by byte; PATHS=outputs
 	@set -f; $(BIN)/python -m tools.pull -- $$PATHS
+
+cluster-keys: setup ## make the certificates of a cluster, and say where to copy them
+	@$(BIN)/python -m tools.cluster_keys
+
+scheduler: setup ## start the scheduler of a cluster: CLUSTER=tls://0.0.0.0:8786
+	@$(BIN)/python -m tools.scheduler -- $${CLUSTER:+"$$CLUSTER"}
+
+worker: setup ## run what others ask for, until Ctrl-C: CLUSTER=tls://HOST:8786, SLOTS at a time, NAME of this machine
+	@$(BIN)/python -m tools.worker $${SLOTS:+--slots "$$SLOTS"} $${NAME:+--name "$$NAME"} -- "$$CLUSTER"
 
 verify-files: setup ## read all that dvc.lock names, and mend what has changed unnoticed; DRY=1: only say it
 	@$(BIN)/python -m tools.verify_files $${DRY:+--dry-run}

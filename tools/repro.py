@@ -4,9 +4,11 @@
 """
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from stages.runtime.command import run
 
@@ -14,7 +16,11 @@ import typer
 
 from stages.runtime.errors import InputError
 from stages.runtime.files import locked
+from tools.cluster.address import SCHEDULER, require_dask
 from tools.engine.processes import SECONDS, count_cores, preload
+
+if TYPE_CHECKING:
+    from tools.engine.places import Cluster
 
 LOCK = Path(".dvc/tmp/repro.lock")
 
@@ -26,6 +32,10 @@ def main(
     pull: Annotated[
         bool, typer.Option(help="take from the default remote what was run in another clone")
     ] = False,
+    cluster: Annotated[
+        str, typer.Option(envvar=SCHEDULER, help="run stages on the machines of this scheduler")
+    ] = "",
+    any_cpu: Annotated[bool, typer.Option(help="also on other kinds of processors")] = False,
 ) -> None:
     """Runs the stages of dvc.yaml that changed, and those they need, up to `jobs` in parallel.
 
@@ -40,7 +50,7 @@ def main(
     if is_probably_stale():
         preload()
     try:
-        succeeded = run_pipeline(jobs, pull)
+        succeeded = run_pipeline(jobs, pull, cluster, any_cpu)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if not succeeded:
@@ -51,7 +61,9 @@ def main(
         print_results()
 
 
-def run_pipeline(jobs: int | None, pull: bool = False) -> bool:
+def run_pipeline(
+    jobs: int | None, pull: bool = False, cluster: str = "", any_cpu: bool = False
+) -> bool:
     """Runs the stages, prints how many had which outcome, and returns whether none failed.
 
     Raises:
@@ -77,14 +89,29 @@ def run_pipeline(jobs: int | None, pull: bool = False) -> bool:
         with repo.lock:
             stages = read_stages(repo)
             orders = read_orders(stages.values())
-        schedule = Schedule(repo, stages, jobs or count_cores(), orders, pull)
-        schedule.run()
+        with open_cluster(cluster, any_cpu) as place:
+            schedule = Schedule(repo, stages, jobs or count_cores(), orders, pull, cluster=place)
+            schedule.run()
     states = list(schedule.states.values())
     counts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
     typer.echo(f"{len(stages)} stages: {', '.join(counts)}")
     if schedule.interrupted:
         raise KeyboardInterrupt
     return FAILED not in states
+
+
+@contextmanager
+def open_cluster(address: str, any_cpu: bool) -> Iterator["Cluster | None"]:
+    """The machines of a scheduler; none without an address."""
+    if not address:
+        yield None
+        return
+    require_dask()
+    from tools.cluster.driver import connect
+    from tools.cluster.place import ClusterPlace
+
+    with connect(address, typer.echo, any_cpu) as connection:
+        yield ClusterPlace(connection)
 
 
 def raise_interrupt(_signal: int, _frame: FrameType | None) -> None:

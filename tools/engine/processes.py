@@ -130,9 +130,9 @@ def run_module(arguments: list[str]) -> None:
         atexit._run_exitfuncs()  # as at the end of Python, which a forked process does not reach
 
 
-def wait(processes: list[BaseProcess], descriptor: int, seconds: float | None) -> None:
-    """Waits until a process ends or the file `descriptor` can be read, at most `seconds`."""
-    connection.wait([descriptor, *(process.sentinel for process in processes)], seconds)
+def wait(descriptors: list[int], seconds: float | None) -> None:
+    """Waits until one of these files, or sentinels of processes, can be read, at most `seconds`."""
+    connection.wait(descriptors, seconds)
 
 
 def has_ended(process: BaseProcess) -> bool:

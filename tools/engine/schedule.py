@@ -3,7 +3,6 @@
 import sys
 import time
 from dataclasses import dataclass, field
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,14 @@ from stages.runtime.files import atomic_write, write_json
 from tools.engine import processes
 from tools.engine.claims import claim
 from tools.engine.order import measure_urgency, next_stage, read_seconds
-from tools.engine.plan import Stage, command_of, is_redefined
-from tools.engine.processes import LOGS, SECONDS, find_warnings, has_ended, last_lines, log_of
+from tools.engine.places import Cluster, Here, Job, Place
+from tools.engine.plan import Stage, is_redefined
+from tools.engine.processes import LOGS, SECONDS, find_warnings, last_lines, log_of
 from tools.engine.record import is_changed, read_inputs, record, restore, write_locks
 from tools.engine.signals import call_on_signals
 
+LOOK = 1.0  # seconds between two looks at a cluster
+WRITE = 1.0  # seconds between two writes of dvc.lock, which many stages may have ended in
 RETRY = 0.5  # seconds, while another DVC process uses the files of a stage
 RAN, FROM_CACHE, UP_TO_DATE = "ran", "from the cache", "up to date"
 FAILED, NOT_RUN, INTERRUPTED = "failed", "not run", "interrupted"
@@ -29,11 +31,17 @@ FAILED, NOT_RUN, INTERRUPTED = "failed", "not run", "interrupted"
 
 @dataclass(frozen=True)
 class Running:
-    """A stage whose command runs, with what it depended on when that started."""
+    """A stage whose command runs at a place, with what it depended on when that started."""
 
-    process: BaseProcess
+    place: Place
+    job: Job
     inputs: list[Any]
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the command has ended."""
+        return self.job.exitcode is not None
 
 
 @dataclass
@@ -45,9 +53,12 @@ class Schedule:
     jobs: int
     lock_orders: dict[Path, list[str]]  # of the stages, in each dvc.lock
     from_remote: bool = False  # whether what DVC's cache lacks may come from the default remote
+    here: Place = field(default_factory=Here)
+    cluster: Cluster | None = None
     states: dict[str, str] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
     recorded: list[Stage] = field(default_factory=list)  # and not yet in dvc.lock
+    written: float = 0.0  # when dvc.lock was
     seconds: dict[str, float] = field(default_factory=dict)
     messages: set[str] = field(default_factory=set)  # about waiting, each printed once
     interrupted: bool = False
@@ -65,14 +76,13 @@ class Schedule:
         with self.bar, call_on_signals(self.interrupt) as signal_arrived:
             try:
                 while (waiting or self.running) and not self.interrupted:
-                    for name in [n for n, one in self.running.items() if has_ended(one.process)]:
+                    for name in [n for n, one in self.running.items() if one.has_ended]:
                         self.finish(name)
                     busy = self.begin_ready(waiting)
-                    self.write_locks()
+                    self.write_locks(at_once=not self.running)
                     self.bar.set_postfix_str(", ".join(self.running))
                     if self.running or busy:
-                        commands = [one.process for one in self.running.values()]
-                        processes.wait(commands, signal_arrived, RETRY if busy else None)
+                        self.wait(signal_arrived, RETRY if busy else None)
             finally:
                 self.stop()
         with atomic_write(SECONDS) as path:
@@ -89,7 +99,7 @@ class Schedule:
         busy: set[str] = set()
         while not self.interrupted:
             ready = [name for name in waiting if name not in busy]
-            name = next_stage(self.stages, ready, self.states, list(self.running), self.jobs)
+            name = self.find_next(ready)
             if name is None:
                 break
             try:
@@ -106,6 +116,27 @@ class Schedule:
                 self.fail(name, str(error))
             waiting.remove(name)
         return busy
+
+    def find_next(self, waiting: list[str]) -> str | None:
+        """The next stage to begin, if one may."""
+        running = list(self.running)
+        if self.cluster is None:
+            return next_stage(self.stages, waiting, self.states, running, self.jobs)
+        if self.cluster.shares_machine:  # what is timed here waits until all others have ended
+            return next_stage(self.stages, waiting, self.states, running, self.cluster.slots)
+        for place, jobs in ((self.cluster, self.cluster.slots), (self.here, self.jobs)):
+            own = [name for name in waiting if self.place_of(name) is place]
+            busy = [name for name in running if self.running[name].place is place]
+            name = next_stage(self.stages, own, self.states, busy, jobs)
+            if name is not None:
+                return name
+        return None
+
+    def place_of(self, name: str) -> Place:
+        """Where a stage runs."""
+        if self.cluster is not None and self.cluster.can_run(self.stages[name]):
+            return self.cluster
+        return self.here
 
     def begin(self, name: str) -> None:
         """Starts the command of a stage, unless it need not or cannot run."""
@@ -126,8 +157,8 @@ class Schedule:
                 self.recorded.append(stage)
                 self.note(name, FROM_CACHE)
             else:
-                process = processes.start(*command_of(stage.of_dvc), log_of(name))
-                self.running[name] = Running(process, inputs)
+                place = self.place_of(name)
+                self.running[name] = Running(place, place.start(stage, log_of(name)), inputs)
 
     def let_dvc_reproduce(self, stage: Stage) -> bool:
         """Reproduces a stage without a command, or that is frozen; whether there was work."""
@@ -142,12 +173,12 @@ class Schedule:
     def finish(self, name: str) -> None:
         """Records a stage whose command has ended."""
         one = self.running.pop(name)
-        took = time.monotonic() - one.started
+        took, where = time.monotonic() - one.started, ""
         try:
-            if one.process.exitcode:
-                raise InputError(f"its command ended with status {one.process.exitcode}")
             with self.repo.lock:
                 self.claim(self.stages[name])
+                ended = one.place.collect(self.stages[name], one.job, log_of(name))
+                took, where = ended.seconds or took, ended.where
                 record(self.stages[name], one.inputs, restored=False)
                 self.claim()
         except (DvcException, InputError, OSError) as error:
@@ -155,7 +186,7 @@ class Schedule:
             return
         self.recorded.append(self.stages[name])
         self.seconds[name] = round(took, 1)
-        self.note(name, RAN, took)
+        self.note(name, RAN, took, where)
         for line in find_warnings(name):
             self.bar.write(line, file=sys.stdout)
 
@@ -164,9 +195,22 @@ class Schedule:
         stages = [*(self.stages[name] for name in self.running), *more]
         claim(self.repo, [stage.of_dvc for stage in stages])
 
-    def write_locks(self) -> None:
-        """Writes what was recorded to dvc.lock, at once."""
-        if self.recorded:
+    def wait(self, signal_arrived: int, seconds: float | None) -> None:
+        """Waits until a command ends or a signal arrives, at most for so long."""
+        if self.cluster is not None:
+            self.cluster.require_connection()
+            seconds = min(seconds or LOOK, LOOK)
+        sentinels = [one.job.sentinel for one in self.running.values()]
+        processes.wait([signal_arrived, *sentinels], seconds)
+
+    def write_locks(self, at_once: bool = True) -> None:
+        """Writes what was recorded to dvc.lock; for a cluster not more often than every second.
+
+        Each takes 10 ms per stage that is in it. What is not yet there is in DVC's run cache.
+        """
+        late = self.cluster is None or time.monotonic() - self.written > WRITE
+        if self.recorded and (at_once or late):
+            self.written = time.monotonic()
             with self.repo.lock:
                 write_locks(self.recorded, self.lock_orders)
             self.recorded = []
@@ -179,17 +223,20 @@ class Schedule:
         self.note(name, FAILED, took)
         self.bar.write(last_lines(name), file=sys.stdout)
 
-    def note(self, name: str, state: str, took: float | None = None) -> None:
-        """Keeps and prints the outcome of a stage."""
+    def note(self, name: str, state: str, took: float | None = None, where: str = "") -> None:
+        """Keeps and prints the outcome of a stage, and on which other machine it ran."""
         self.states[name] = state
         time_taken = "" if took is None else f"{took:8.1f} s"
         if state != UP_TO_DATE:
-            self.bar.write(f"{name:40} {state:15} {time_taken}".rstrip(), file=sys.stdout)
+            line = f"{name:40} {state:15} {time_taken}   {where}"
+            self.bar.write(line.rstrip(), file=sys.stdout)
         self.bar.update()
 
     def stop(self) -> None:
         """Ends the commands that still run, after an interruption, and writes what is recorded."""
-        processes.stop([one.process for one in self.running.values()])
+        for place in dict.fromkeys(id(one.place) for one in self.running.values()):
+            own = [one for one in self.running.values() if id(one.place) == place]
+            own[0].place.stop([one.job for one in own])
         for name in self.running:
             self.note(name, INTERRUPTED)
         self.running = {}

@@ -20,6 +20,7 @@ class File:
 
     md5: str
     size: int
+    executable: bool = False
 
 
 Files = Mapping[str, File]  # of a folder, by their paths in it; a single file has the path ""
@@ -65,18 +66,15 @@ def keep(repo: Repo, path: Path) -> Files:
     Raises:
         InputError: it is missing, or is a link or has one.
     """
-    found = sorted(one for one in path.rglob("*") if not one.is_dir()) if path.is_dir() else [path]
     files = dict[str, File]()
-    for one in found:
-        if one.is_symlink() or not one.is_file():
-            raise InputError(f"its command has not written the output {path.name}")
+    for inner, one in find_files(path, path.name):
         file = File(hash_content(one), one.stat().st_size)
         target = Path(repo.cache.local.oid_to_path(file.md5))
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             move(one, target)
             repo.cache.local.protect(str(target))
-        files["" if one == path else one.relative_to(path).as_posix()] = file
+        files[inner] = file
     if path.is_dir():
         name, content = list_folder({inner: file.md5 for inner, file in files.items()})
         target = Path(repo.cache.local.oid_to_path(name))
@@ -85,6 +83,19 @@ def keep(repo: Repo, path: Path) -> Files:
                 partial.write_bytes(content)
             repo.cache.local.protect(str(target))
     return files
+
+
+def find_files(path: Path, name: str) -> list[tuple[str, Path]]:
+    """The files of an output, `name` in messages, in order: their paths in it and where they are.
+
+    Raises:
+        InputError: it is missing, or is a link or has one.
+    """
+    found = sorted(one for one in path.rglob("*") if not one.is_dir()) if path.is_dir() else [path]
+    for one in found:
+        if one.is_symlink() or not one.is_file():
+            raise InputError(f"its command has not written the output {name}")
+    return [("" if one == path else one.relative_to(path).as_posix(), one) for one in found]
 
 
 def move(source: Path, target: Path) -> None:

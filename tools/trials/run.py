@@ -66,8 +66,8 @@ class Trials:
                         self.finish(key)
                     self.advance_all()
                     if self.running:
-                        commands = [one.process for one in self.running.values()]
-                        processes.wait(commands, signal_arrived, POLL if self.stop else None)
+                        sentinels = [one.process.sentinel for one in self.running.values()]
+                        processes.wait([signal_arrived, *sentinels], POLL if self.stop else None)
                         self.look_at_epochs()
             finally:
                 processes.stop([one.process for one in self.running.values()])

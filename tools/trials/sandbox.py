@@ -11,6 +11,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from stages.runtime.errors import InputError
+from stages.runtime.files import write_json
 from stages.runtime.parameters import PARAMETERS
 from tools.store.objects import hash_content
 from tools.trials.chain import Entry, Link, Root, require
@@ -70,16 +71,20 @@ def lay_out(
             link_objects(repo, require(contents, path), target, path, checked)
     for path in link.outs:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    values = entry.get("params", {})
-    write_parameters(folder / PARAMETERS, with_values({}, values.get(str(PARAMETERS), {})))
-    for path, pins in link.pins.items():
-        (folder / path).write_text(tomlkit.dumps(with_values({}, pins)), encoding="utf-8")
+    write_values(folder, entry.get("params", {}))
 
 
-def write_parameters(path: Path, values: dict[str, Any]) -> None:
-    """Writes params.yaml, with all that a reader of it expects to be text as text."""
-    with path.open("w", encoding="utf-8") as file:
-        YAML(typ="safe").dump(values, file)
+def write_values(folder: Path, parameters: Mapping[str, Mapping[str, Any]]) -> None:
+    """Writes params.yaml and other files of parameters, by their names, with these values alone."""
+    for name, values in {str(PARAMETERS): {}, **parameters}.items():
+        content = with_values({}, values)
+        if name.endswith(".toml"):
+            (folder / name).write_text(tomlkit.dumps(content), encoding="utf-8")
+        elif name.endswith(".json"):
+            write_json(folder / name, content)
+        else:  # all that a reader expects to be text is text
+            with (folder / name).open("w", encoding="utf-8") as file:
+                YAML(typ="safe").dump(content, file)
 
 
 def link_tree(source: Path, target: Path) -> None:
