@@ -73,11 +73,11 @@ resolve: setup ## after a merge with conflicts: resolve dvc.lock, metrics and pl
 
 noise: setup ## train RUN with SEEDS=5 seeds and print the spread; BASE, HEAD: compare two recipes
 	@$(BIN)/python -m tools.noise $${SEEDS:+--seeds "$$SEEDS"} $${BASE:+--base "$$BASE"} \
-		$${HEAD:+--head "$$HEAD"} -- "$$RUN"
+		$${HEAD:+--head "$$HEAD"} $(ON_CLUSTER) -- "$$RUN"
 
 tune: setup ## search the space of RUN for better parameters: TRIALS=30, FOLDS=5, JOBS; APPLY=1 writes them
 	@$(BIN)/python -m tools.tune $${TRIALS:+--trials "$$TRIALS"} $${FOLDS:+--folds "$$FOLDS"} \
-		$${JOBS:+--jobs "$$JOBS"} $${APPLY:+--apply} -- "$$RUN"
+		$${JOBS:+--jobs "$$JOBS"} $${APPLY:+--apply} $(ON_CLUSTER) -- "$$RUN"
 
 test: setup ## run all tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal
@@ -108,7 +108,8 @@ format: setup ## format, and fix what the linter can
 	@$(BIN)/ruff check --fix .
 
 sweep: setup ## train RUN with all combinations of SET='C=0.3,3,10', as trials; FOLDS=5: cross-validated
-	@$(BIN)/python -m tools.sweep $${FOLDS:+--folds "$$FOLDS"} $${JOBS:+--jobs "$$JOBS"} -- "$$RUN" "$$SET"
+	@$(BIN)/python -m tools.sweep $${FOLDS:+--folds "$$FOLDS"} $${JOBS:+--jobs "$$JOBS"} $(ON_CLUSTER) \
+		-- "$$RUN" "$$SET"
 
 learning-curves: setup ## draw what sweeps over the training images of DATASET found
 	@$(BIN)/python -m tools.learning_curves -- "$$DATASET"

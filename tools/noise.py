@@ -16,11 +16,13 @@ from tqdm import tqdm
 
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
+from tools.cluster.options import AnyProcessor, ClusterAddress, open_bench
 from tools.engine import processes
 from tools.revisions.clone import in_clone_of
 from tools.revisions.recorded import NOISE
 from tools.revisions.revision import open_revision, recipe_of
 from tools.revisions.run_tables import describe_spread
+from tools.trials.bench import Bench
 from tools.trials.lab import open_lab
 from tools.trials.run import run_trials
 from tools.trials.trial import FAILED, Trial
@@ -36,15 +38,19 @@ def main(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="seeds in parallel; default: one per core")
     ] = None,
+    cluster: ClusterAddress = "",
+    any_cpu: AnyProcessor = False,
 ) -> None:
     """Trains RUN once per seed, and prints mean and spread of its accuracy on validation images.
 
     With BASE, the recipes of two revisions are compared, paired by seed. The results for HEAD are
     written to docs/noise/RUN.json, which `make review` quotes. Nobody looks at a test image.
     """
-    measured = [
-        measure(revision, name, seeds, jobs) for revision in ([base] if base else []) + [head]
-    ]
+    with open_bench(cluster, any_cpu) as bench:
+        measured = [
+            measure(revision, name, seeds, jobs, bench)
+            for revision in ([base] if base else []) + [head]
+        ]
     with atomic_write(Path(NOISE.format(run=name))) as path:
         write_json(path, measured[-1])
     titles = [base, head or "the workspace"] if base else ["validation accuracy"]
@@ -75,7 +81,9 @@ def compare(before: list[float], after: list[float]) -> str:
     )
 
 
-def measure(revision: str, name: str, seeds: int, jobs: int | None) -> dict[str, Any]:
+def measure(
+    revision: str, name: str, seeds: int, jobs: int | None, cluster: Bench | None
+) -> dict[str, Any]:
     """The recipe of a run at a revision, and its validation accuracies, one per seed.
 
     Raises:
@@ -96,7 +104,9 @@ def measure(revision: str, name: str, seeds: int, jobs: int | None) -> dict[str,
         open_lab(name) as lab,
         tqdm(total=seeds, desc=title, unit="seed") as bar,
     ):
-        outcomes = run_trials(lab, trials, jobs, lambda number, outcome: bar.update())
+        outcomes = run_trials(
+            lab, trials, jobs, lambda number, outcome: bar.update(), cluster=cluster
+        )
     for seed, outcome in zip(numbers, outcomes, strict=True):
         if outcome.state == FAILED:
             raise InputError(f"{title}: seed {seed} failed: {outcome.reason}")

@@ -16,7 +16,7 @@ import typer
 
 from stages.runtime.errors import InputError
 from stages.runtime.files import locked
-from tools.cluster.address import SCHEDULER, require_dask
+from tools.cluster.options import AnyProcessor, ClusterAddress, connect
 from tools.engine.processes import SECONDS, count_cores, preload
 
 if TYPE_CHECKING:
@@ -32,10 +32,8 @@ def main(
     pull: Annotated[
         bool, typer.Option(help="take from the default remote what was run in another clone")
     ] = False,
-    cluster: Annotated[
-        str, typer.Option(envvar=SCHEDULER, help="run stages on the machines of this scheduler")
-    ] = "",
-    any_cpu: Annotated[bool, typer.Option(help="also on other kinds of processors")] = False,
+    cluster: ClusterAddress = "",
+    any_cpu: AnyProcessor = False,
 ) -> None:
     """Runs the stages of dvc.yaml that changed, and those they need, up to `jobs` in parallel.
 
@@ -89,7 +87,7 @@ def run_pipeline(
         with repo.lock:
             stages = read_stages(repo)
             orders = read_orders(stages.values())
-        with open_cluster(cluster, any_cpu) as place:
+        with open_place(cluster, any_cpu) as place:
             schedule = Schedule(repo, stages, jobs or count_cores(), orders, pull, cluster=place)
             schedule.run()
     states = list(schedule.states.values())
@@ -101,16 +99,14 @@ def run_pipeline(
 
 
 @contextmanager
-def open_cluster(address: str, any_cpu: bool) -> Iterator["Cluster | None"]:
+def open_place(address: str, any_cpu: bool) -> Iterator["Cluster | None"]:
     """The machines of a scheduler; none without an address."""
-    if not address:
-        yield None
-        return
-    require_dask()
-    from tools.cluster.driver import connect
-    from tools.cluster.place import ClusterPlace
+    with connect(address, any_cpu) as connection:
+        if connection is None:
+            yield None
+            return
+        from tools.cluster.place import ClusterPlace
 
-    with connect(address, typer.echo, any_cpu) as connection:
         yield ClusterPlace(connection)
 
 

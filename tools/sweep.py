@@ -12,6 +12,7 @@ import numpy as np
 import typer
 
 from stages.runtime.errors import InputError
+from tools.cluster.options import AnyProcessor, ClusterAddress, open_bench
 from tools.experiments import show_experiments
 from tools.trials.assignments import in_folds, read_assignments
 from tools.trials.lab import open_lab
@@ -31,6 +32,8 @@ def main(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="trials in parallel; default: one per core")
     ] = None,
+    cluster: ClusterAddress = "",
+    any_cpu: AnyProcessor = False,
 ) -> None:
     """Makes one trial per combination of values, or per fold of each, and prints all results.
 
@@ -39,7 +42,7 @@ def main(
     """
     chosen = read_assignments(assignments, name)
     ended = count(1)
-    with open_lab(name) as lab:
+    with open_lab(name) as lab, open_bench(cluster, any_cpu) as bench:
         trials = [
             one for values in chosen for one in in_folds(Trial(name, values), lab.dataset, folds)
         ]
@@ -51,7 +54,7 @@ def main(
             place = f"{next(ended):{len(str(len(trials)))}} of {len(trials)}"
             typer.echo(f"{place}  {shown:40}  {describe(outcome)}")
 
-        outcomes = run_trials(lab, trials, jobs, report)
+        outcomes = run_trials(lab, trials, jobs, report, cluster=bench)
     try:
         typer.echo(f"\n{show_experiments(run=name)}")
     except InputError as error:  # e.g. nothing has been committed

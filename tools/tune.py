@@ -16,9 +16,11 @@ from stages.runtime.files import read_json
 from stages.runtime.parameters import PARAMETERS, PINS, read_parameter, read_parameters
 from stages.schema.source import read_fields
 from stages.schema.space import EXAMPLE, read_space
+from tools.cluster.options import AnyProcessor, ClusterAddress, open_bench
 from tools.engine.processes import count_cores
 from tools.parameters.edit import set_values, write_text
 from tools.revisions.looks import describe_looks
+from tools.trials.bench import Bench
 from tools.trials.lab import Lab, open_lab
 from tools.trials.run import run_trials
 from tools.tuning.batch import Make
@@ -54,6 +56,8 @@ def main(
     ] = 5,
     jobs: Annotated[int, typer.Option(min=1, help="trainings at a time")] = count_cores(),
     apply: Annotated[bool, typer.Option("--apply", help="write the best to params.yaml")] = False,
+    cluster: ClusterAddress = "",
+    any_cpu: AnyProcessor = False,
 ) -> None:
     """Searches for better parameters of RUN, and says whether the best are better than its own.
 
@@ -63,8 +67,8 @@ def main(
     """
     plan = make_plan(name, folds)
     try:
-        with open_lab(name) as lab:
-            best, comparison = tune(plan, lab, trials, jobs)
+        with open_lab(name) as lab, open_bench(cluster, any_cpu, follows=plan.stops) as bench:
+            best, comparison = tune(plan, lab, trials, jobs, bench)
     except KeyboardInterrupt:
         typer.echo("interrupted; the same command goes on from here", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -115,15 +119,20 @@ def make_plan(name: str, folds: int) -> Plan:
     )
 
 
-def tune(plan: Plan, lab: Lab, trials: int, jobs: int) -> tuple[Row, Comparison | None]:
+def tune(
+    plan: Plan, lab: Lab, trials: int, jobs: int, cluster: Bench | None
+) -> tuple[Row, Comparison | None]:
     """Searches, reports, and compares the best recipe with the default; None if it is that."""
 
     def make(trials: Any, report: Any, stop: Any) -> Any:
-        return run_trials(lab, trials, jobs, report, stop)
+        return run_trials(lab, trials, jobs, report, stop, cluster)
 
     require_held_out(plan.dataset)
     per = f"on {folds} folds" if (folds := plan.folds) else "on the images that the run holds out"
-    typer.echo(f"{plan.run}: {trials} recipes {per}, {jobs} trainings at a time; 0 is the default")
+    at_a_time = cluster.jobs if cluster else jobs
+    typer.echo(
+        f"{plan.run}: {trials} recipes {per}, {at_a_time} trainings at a time; 0 is the default"
+    )
     rows = find_rows(plan, trials, make)
     best = find_best(rows)
     if best is None:

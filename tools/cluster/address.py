@@ -10,7 +10,6 @@ from stages.runtime.errors import InputError
 FOLDER = Path(".cluster")  # in which all is that is kept of a cluster
 KEYS = FOLDER / "keys"
 AUTHORITY, NODE, NODE_KEY = "ca.pem", "node.pem", "node-key.pem"
-SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own variable for an address
 ENDS_WITH = "CLUSTER_PARENT"  # a variable with the number of the process that a worker ends with
 INSTALL = "run `make setup EXTRA=cluster`, which adds Dask"
 

@@ -277,7 +277,7 @@ def connect(
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    folder = Path(f".dvc/tmp/cluster-{os.getpid()}")
+    folder = Path(f".dvc/tmp/cluster-{os.getpid()}").absolute()
     folder.mkdir(parents=True)
     try:
         cluster = open_cluster(address, loop, folder, say, any_processor)

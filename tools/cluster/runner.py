@@ -6,7 +6,6 @@ It knows nothing of what brings shipments and files: see worker.py.
 import json
 import os
 import shutil
-import stat
 import sys
 import threading
 import time
@@ -34,7 +33,7 @@ from tools.cluster.shipment import (
 )
 from tools.engine import processes
 from tools.store.objects import hash_content, require_confined
-from tools.trials.contents import File, Files, find_files, select
+from tools.trials.contents import File, Files, find_files, is_executable, select
 from tools.trials.sandbox import write_values
 
 POLL = 0.2  # seconds between two looks at a command
@@ -286,8 +285,6 @@ def take(site: Site, path: Path, name: str) -> Files:
     """
     files = dict[str, File]()
     for inner, one in find_files(path, name):
-        found = one.stat()
-        executable = bool(stat.S_IMODE(found.st_mode) & 0o100)
-        files[inner] = File(hash_content(one), found.st_size, executable)
+        files[inner] = File(hash_content(one), one.stat().st_size, is_executable(one))
         site.depot.take(one, files[inner].md5)
     return files

@@ -1,6 +1,5 @@
 """A stage of DVC as a step for another machine, and its outputs back in the workspace."""
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -14,7 +13,7 @@ from stages.runtime.files import remove
 from tools.cluster.shipment import Step
 from tools.engine.plan import Stage
 from tools.store.objects import require_confined
-from tools.trials.contents import File, Files
+from tools.trials.contents import File, Files, is_executable
 
 PARAMETER_FILES = (".yaml", ".yml", ".toml", ".json")  # that can be written with some values alone
 
@@ -76,7 +75,7 @@ def hash_files(dep: Any) -> Files:
 
 def describe(path: Path, md5: str) -> File:
     """A file of the workspace."""
-    return File(md5, path.stat().st_size, os.access(path, os.X_OK))
+    return File(md5, path.stat().st_size, is_executable(path))
 
 
 def bring(of_dvc: Any, outs: Mapping[str, Files], folder: Path) -> None:

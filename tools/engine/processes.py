@@ -35,7 +35,9 @@ LIBRARIES = [
 # These may, for a command whose trainings all need them: half of the time of a small one.
 OF_FRAMEWORK = {"sklearn": ["sklearn.ensemble", "sklearn.pipeline", "sklearn.svm", "skl2onnx"]}
 PROCESSES = multiprocessing.get_context("forkserver")
-PLAIN_MODULE = re.compile(r"python -m stages\.\w+( [\w@%+=:,./-]+)*")  # nothing for a shell to do
+PLAIN_MODULE = re.compile(
+    r"python -m (stages|tools)[.\w]+( [\w@%+=:,./-]+)*"
+)  # nothing for a shell to do
 
 
 def preload(framework: str = "") -> None:

@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dvc.dependency import ParamsDependency
 from dvc.repo import Repo
 
 from stages.runtime.errors import InputError
-from stages.runtime.parameters import PARAMETERS
+from stages.runtime.parameters import PARAMETERS, PINS, read_parameters
 from tools.engine.plan import read_stages
 from tools.store.bring import complete_outputs
 from tools.store.outputs import describe as describe_output
-from tools.trials.contents import File, Files, describe, select, size_of
+from tools.trials.contents import File, Files, describe, is_executable, select, size_of
 from tools.trials.values import get_value
 
 Entry = dict[str, Any]  # of a stage, or of a dependency or output of one, as in dvc.lock
@@ -56,8 +56,10 @@ class Root:
     of_dvc: Any
 
 
-def read_chain(repo: Repo, run: str) -> tuple[list[Link], dict[str, Root]]:
+def read_chain(repo: Repo, run: str) -> tuple[list[Link], dict[str, Root], Link]:
     """The stages of dvc.yaml that lead to the training of a run, in order, and their roots.
+
+    And the step that says on another machine which images are held out.
 
     Raises:
         InputError: there is no such run, or it needs a file that is missing.
@@ -74,14 +76,30 @@ def read_chain(repo: Repo, run: str) -> tuple[list[Link], dict[str, Root]]:
             wanted.update(stages[name].upstream)
     own = [one for one in stages.values() if one.of_dvc.path_in_repo == "dvc.yaml"]
     chain = [read_link(one.of_dvc) for one in own if one.of_dvc.addressing in wanted]
+    held_out = read_link(make_held_out(repo, run))
     outs = [out for link in chain for out in link.outs]
     roots = {
         dep.def_path: read_root(repo, dep)
-        for link in chain
+        for link in [*chain, held_out]
         for dep in link.of_dvc.deps
         if not isinstance(dep, ParamsDependency) and not is_in(dep.def_path, outs)
     }
-    return chain, roots
+    return chain, roots, held_out
+
+
+def make_held_out(repo: Repo, run: str) -> Any:
+    """A stage that dvc.yaml lacks, since only trials need it: tools/trials/held_out.py."""
+    dataset = read_parameters()["models"][run]["dataset"]
+    raw, out = f"data/raw/{dataset}", f"data/held_out/{dataset}"
+    code = ["tools/trials/held_out.py", "stages/datasets/arrays.py", "stages/runtime"]
+    return repo.stage.create(
+        name="held_out",
+        cmd=f"python -m tools.trials.held_out {raw} {out}",
+        deps=[raw, *code],
+        outs=[out],
+        params=["fold", {str(PINS): ["dependency-groups.arrays"]}],
+        validate=False,
+    )
 
 
 def read_link(of_dvc: Any) -> Link:
@@ -108,10 +126,14 @@ def read_root(repo: Repo, dep: Any) -> Root:
         raise InputError(f"{path} is outside of the project; set an absolute path in params.yaml")
     if dep.exists:
         dep.save()
-        files = {"": File(dep.hash_info.value, dep.meta.size or 0)}
+        here = Path(dep.fs_path)
+        files = {"": File(dep.hash_info.value, dep.meta.size or 0, is_executable(here))}
         if dep.hash_info.isdir:
             files = {
-                "/".join(key): File(hashed.value, meta.size or 0) for key, meta, hashed in dep.obj
+                "/".join(key): File(
+                    hashed.value, meta.size or 0, is_executable(here.joinpath(*key))
+                )
+                for key, meta, hashed in dep.obj
             }
         return Root({**dep.dumpd(), "path": path}, files, True, dep)
     for out in repo.find_outs_by_path(dep.fs_path, strict=False):
@@ -145,12 +167,18 @@ def make_entry(
         roots[path].entry if path in roots else describe(path, require(contents, path))
         for path in link.deps
     ]
-    entry: Entry = {"cmd": link.of_dvc.cmd, "deps": deps}
+    params = find_parameters(link, parameters)
+    return {"cmd": link.of_dvc.cmd, "deps": deps} | ({"params": params} if params else {})
+
+
+def find_parameters(link: Link, parameters: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The values that a stage declares, by file and name, with these of params.yaml."""
     params = dict[str, dict[str, Any]]()
     if link.parameters:
         params[str(PARAMETERS)] = {name: get_value(parameters, name) for name in link.parameters}
-    params |= {path: dict(sorted(values.items())) for path, values in sorted(link.pins.items())}
-    return entry | ({"params": params} if params else {})
+    return params | {
+        path: dict(sorted(values.items())) for path, values in sorted(link.pins.items())
+    }
 
 
 def require(contents: Mapping[str, Files], path: str) -> Files:

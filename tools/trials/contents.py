@@ -26,6 +26,11 @@ class File:
 Files = Mapping[str, File]  # of a folder, by their paths in it; a single file has the path ""
 
 
+def is_here(repo: Repo, files: Files) -> bool:
+    """Whether all objects of an output are in DVC's cache; those of trials elsewhere are not."""
+    return all(size_of(repo, file.md5) >= 0 for file in files.values())
+
+
 def select(contents: Mapping[str, Files], path: str) -> Files | None:
     """What `path` contains, which is an output in `contents` or lies in one; None if it is in none.
 
@@ -52,10 +57,11 @@ def select(contents: Mapping[str, Files], path: str) -> Files | None:
 
 def describe(path: str, files: Files) -> dict[str, Any]:
     """A dependency or output as dvc.lock has it."""
-    entry = {"path": path, "hash": "md5"}
+    entry: dict[str, Any] = {"path": path, "hash": "md5"}
     size = sum(file.size for file in files.values())
     if "" in files:
-        return entry | {"md5": files[""].md5, "size": size}
+        executable = {"isexec": True} if files[""].executable else {}
+        return entry | {"md5": files[""].md5, "size": size} | executable
     name = list_folder({inner: file.md5 for inner, file in files.items()})[0]
     return entry | {"md5": name, "size": size, "nfiles": len(files)}
 
@@ -68,21 +74,47 @@ def keep(repo: Repo, path: Path) -> Files:
     """
     files = dict[str, File]()
     for inner, one in find_files(path, path.name):
-        file = File(hash_content(one), one.stat().st_size)
+        file = File(hash_content(one), one.stat().st_size, is_executable(one))
         target = Path(repo.cache.local.oid_to_path(file.md5))
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             move(one, target)
             repo.cache.local.protect(str(target))
         files[inner] = file
-    if path.is_dir():
-        name, content = list_folder({inner: file.md5 for inner, file in files.items()})
-        target = Path(repo.cache.local.oid_to_path(name))
-        if not target.exists():
-            with atomic_write(target) as partial:
-                partial.write_bytes(content)
-            repo.cache.local.protect(str(target))
+    keep_list(repo, files)
     return files
+
+
+def adopt(repo: Repo, files: Files, folder: Path | None) -> None:
+    """Moves the objects of an output into DVC's cache from a folder that has them by their MD5s.
+
+    Without a folder they are elsewhere, and only their list is kept.
+    """
+    for file in files.values() if folder else ():
+        target = Path(repo.cache.local.oid_to_path(file.md5))
+        source = Path(folder or "", file.md5)
+        if not target.exists() and source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            move(source, target)
+            repo.cache.local.protect(str(target))
+    keep_list(repo, files)
+
+
+def keep_list(repo: Repo, files: Files) -> None:
+    """Writes the list of a folder's files, if it is one, to DVC's cache."""
+    if "" in files:
+        return
+    name, content = list_folder({inner: file.md5 for inner, file in files.items()})
+    target = Path(repo.cache.local.oid_to_path(name))
+    if not target.exists():
+        with atomic_write(target) as partial:
+            partial.write_bytes(content)
+        repo.cache.local.protect(str(target))
+
+
+def is_executable(path: Path) -> bool:
+    """Whether its owner may run a file."""
+    return bool(path.stat().st_mode & 0o100)
 
 
 def find_files(path: Path, name: str) -> list[tuple[str, Path]]:

@@ -20,7 +20,7 @@ from tools.engine import processes
 from tools.engine.plan import open_repository
 from tools.store.runs import find_record, get_key, write_record
 from tools.trials.chain import Entry, Link, Root, read_chain
-from tools.trials.contents import Files, describe, keep, read_outputs
+from tools.trials.contents import Files, adopt, describe, is_here, keep, read_outputs
 from tools.trials.sandbox import copy_roots, lay_out
 from tools.trials.trial import Trial
 from tools.trials.values import require_may_vary, with_values
@@ -41,6 +41,7 @@ class Lab:
     parameters: dict[str, Any]
     chain: list[Link]
     roots: dict[str, Root]
+    held_out: Link
     known: dict[str, dict[str, Files]] = field(default_factory=dict)
     gates: dict[str, Files] = field(default_factory=dict)
     checked: set[str] = field(default_factory=set)
@@ -76,16 +77,24 @@ class Lab:
             raise InputError(f"params.yaml: {error}") from None
         return parameters
 
-    def find_outputs(self, link: Link, entry: Entry) -> tuple[str, dict[str, Files] | None]:
-        """The key of a stage with these inputs, and its outputs, if it has ever run."""
+    def find_outputs(
+        self, link: Link, entry: Entry, here: bool = True
+    ) -> tuple[str, dict[str, Files] | None]:
+        """The key of a stage with these inputs, and its outputs, if it has ever run.
+
+        Unless they must be `here`, some may be on other machines.
+        """
         paths = [{"path": path} for path in link.outs]
         key = get_key(entry | {"outs": paths})
         if key not in self.known:
             record = find_record(self.repo, key)
             contents = record and read_outputs(self.repo, record["outs"])
-            if contents and all(f.size >= 0 for files in contents.values() for f in files.values()):
+            if contents:
                 self.known[key] = contents
-        return key, self.known.get(key)
+        found = self.known.get(key)
+        if found and here and not all(is_here(self.repo, files) for files in found.values()):
+            found = None
+        return key, found
 
     def record(self, link: Link, entry: Entry, key: str, folder: Path) -> dict[str, Files]:
         """Keeps the outputs that a stage has written to a folder in DVC's cache, with a record.
@@ -100,11 +109,23 @@ class Lab:
                     if root.of_dvc.get_hash().value != root.entry["md5"]:
                         raise InputError(f"{path} changed while it ran; run again")
         contents = {path: keep(self.repo, folder / path) for path in link.outs}
+        self.note(link, entry, key, contents)
+        return contents
+
+    def adopt(
+        self, link: Link, entry: Entry, contents: dict[str, Files], folder: Path | None
+    ) -> None:
+        """Keeps the outputs of a stage that ran elsewhere; `folder` has those that came home."""
+        for files in contents.values():
+            adopt(self.repo, files, folder)
+        self.note(link, entry, self.find_outputs(link, entry)[0], contents)
+
+    def note(self, link: Link, entry: Entry, key: str, contents: dict[str, Files]) -> None:
+        """Writes the record of a stage."""
         if link.is_recorded:
             outs = [describe(path, files) for path, files in contents.items()]
             write_record(self.repo, entry | {"outs": outs})
         self.known[key] = contents
-        return contents
 
     def lay_out(self, link: Link, entry: Entry, contents: Mapping[str, Files], name: str) -> Path:
         """A new folder for the command of a stage to run in, with its inputs."""
@@ -145,8 +166,8 @@ def open_lab(run: str) -> Iterator[Lab]:
 def read_lab(repo: Repo, run: str) -> Lab:
     """What the trials of a run depend on, as it is now in the workspace."""
     with repo.lock:
-        chain, roots = read_chain(repo, run)
-    return Lab(repo, run, read_parameters(), chain, roots)
+        chain, roots, held_out = read_chain(repo, run)
+    return Lab(repo, run, read_parameters(), chain, roots, held_out)
 
 
 def require_answers(lab: Lab) -> None:

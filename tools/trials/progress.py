@@ -1,6 +1,6 @@
 """How far a trial is: which of its stages have their outputs, and which is next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stages.runtime.lock import read_lock_file
@@ -39,8 +39,22 @@ class Need:
     key: str
 
 
-def advance(lab: Lab, progress: Progress) -> Need | None:
-    """Goes on to the first stage that must run, and returns it; None at the end."""
+def advance(lab: Lab, progress: Progress, here: bool = True) -> Need | None:
+    """Goes on to the first stage that must run, and returns it; None at the end.
+
+    Stages that run `here` need the outputs of those before; to know that a trial has ended, it is
+    enough that it has the last ones.
+    """
+    ahead = replace(progress, contents=dict(progress.contents))
+    need = walk(lab, ahead, here=False)
+    if need is not None and here:
+        return walk(lab, progress, here=True)
+    progress.__dict__.update(ahead.__dict__)
+    return need
+
+
+def walk(lab: Lab, progress: Progress, here: bool) -> Need | None:
+    """As `advance`, through stages whose outputs are known; with `here`, those that are here."""
     gates = [link for link in lab.chain if kind_of(link.name) in GATES]
     chain = lab.chain
     if progress.for_gates:
@@ -53,7 +67,7 @@ def advance(lab: Lab, progress: Progress) -> Need | None:
             if not link.is_recorded:
                 contents = read_outputs(lab.repo, believe_audit(link, entry))
             else:
-                key, found = lab.find_outputs(link, entry)
+                key, found = lab.find_outputs(link, entry, here or link is lab.chain[-1])
                 if found is None:
                     return Need(link, entry, key)
                 progress.key, contents = key, found

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.datasets.arrays import FOLDS, Split, hash_split
+from stages.datasets.arrays import hash_split
 from stages.runtime.errors import InputError
 from stages.scoring.predictions import read_labels, read_probabilities
-from tools.trials.contents import Files, require_intact
+from tools.trials.chain import make_entry
+from tools.trials.contents import Files, is_here, require_intact
+from tools.trials.held_out import HASH, IMAGES, identify, read_held_out
 from tools.trials.lab import Lab
 from tools.trials.progress import Progress
 from tools.trials.trial import FROM_CACHE, RAN, Outcome
@@ -42,7 +44,7 @@ def read_outcome(lab: Lab, progress: Progress, seconds: float) -> Outcome:
         open_object(lab, contents, lab.answers, "probabilities.npy").read_bytes(),
         len(labels),
     )
-    images = hash_split(*read_held_out(lab, contents[lab.raw], progress.parameters["fold"]))
+    images = hash_held_out(lab, contents, progress.parameters)
     curves = [path for path in lab.chain[-1].outs if path.endswith("/learning_curve.csv")]
     curve = [row for path in curves for row in read_curve(open_object(lab, contents, path))]
     state = RAN if seconds else FROM_CACHE
@@ -62,21 +64,44 @@ def read_answers(lab: Lab, contents: Mapping[str, Files], name: str) -> NDArray[
     return read_labels(f"{lab.answers}/{name}.npy", path.read_bytes())
 
 
-def read_held_out(lab: Lab, raw: Files, fold: int) -> Split:
-    """The validation images as the data set has them, (n, h, w, c), and their labels, (n,).
+def hash_held_out(lab: Lab, contents: Mapping[str, Files], parameters: Mapping[str, Any]) -> str:
+    """The hash of the validation images, as in data/audit/DATASET.json."""
+    if is_here(lab.repo, contents[lab.raw]):
+        return hash_split(*read_held_out(find_paths(lab, lab.raw, contents), parameters["fold"]))
+    path = find_paths(lab, lab.held_out.outs[0], find_held_out(lab, contents, parameters))[HASH]
+    return path.read_text(encoding="utf-8")
 
-    `raw` is what `load` has written; if its images are in folds, they are those of `fold`.
+
+def identify_held_out(
+    lab: Lab, contents: Mapping[str, Files], parameters: Mapping[str, Any]
+) -> NDArray[np.bytes_]:
+    """A hash of each validation image, (n,): of its pixels as read."""
+    if is_here(lab.repo, contents[lab.raw]):
+        paths = find_paths(lab, lab.raw, contents)
+        return identify(read_held_out(paths, parameters["fold"])[0])
+    path = find_paths(lab, lab.held_out.outs[0], find_held_out(lab, contents, parameters))[IMAGES]
+    hashes: NDArray[np.bytes_] = np.load(path, allow_pickle=False)
+    return hashes
+
+
+def find_held_out(
+    lab: Lab, contents: Mapping[str, Files], parameters: Mapping[str, Any]
+) -> dict[str, Files]:
+    """What the machine that has the images of a trial has said of those held out.
+
+    Raises:
+        InputError: nothing of it is here.
     """
+    entry = make_entry(lab.held_out, parameters, lab.roots, contents)
+    found = lab.find_outputs(lab.held_out, entry)[1]
+    if found is None:
+        raise InputError(f"{lab.raw} of a trial is no longer in DVC's cache; run this again")
+    return found
 
-    def read(name: str) -> NDArray[Any]:
-        path = require_intact(lab.repo, raw[name], f"{lab.raw}/{name}", lab.checked)
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return array
 
-    if FOLDS not in raw:
-        return read("validation/images.npy"), read("validation/labels.npy")
-    held = read(FOLDS) == fold
-    return read("train/images.npy")[held], read("train/labels.npy")[held]
+def find_paths(lab: Lab, out: str, contents: Mapping[str, Files]) -> dict[str, Path]:
+    """The objects in DVC's cache of an output, by their paths in it, if they are intact."""
+    return {inner: open_object(lab, contents, out, inner) for inner in contents[out]}
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
@@ -96,10 +121,9 @@ def read_epochs(log: Path) -> list[dict[str, float]]:
     return rows
 
 
-def find_reason(log: Path, status: int) -> str:
-    """Why a command failed, from its log."""
-    text = log.read_text(encoding="utf-8", errors="replace")
+def find_reason(text: str, ended: str) -> str:
+    """Why a command failed, from its log and how it ended, in words."""
     if errors := ERROR.findall(text):
         return str(errors[-1])
     lines = [line for line in text.splitlines() if line.strip()]
-    return f"its command ended with status {status}: {lines[-1] if lines else 'it said nothing'}"
+    return f"{ended}: {lines[-1] if lines else 'it said nothing'}"

@@ -40,7 +40,7 @@ def copy_roots(repo: Repo, roots: Mapping[str, Root], folder: Path, checked: set
             for inner, file in root.files.items():
                 copy = target / inner if inner else target
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(Path(path, inner), copy)
+                shutil.copy(Path(path, inner), copy)
                 if hash_content(copy) != file.md5:
                     raise InputError(f"{Path(path, inner)} changed while it was read; run again")
 
