@@ -1,7 +1,6 @@
 """Stages run in parallel on small graphs of shell commands, with real DVC."""
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,9 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import BIN, ENVIRONMENT, ROOT, make_repro, repro, run, start
+from conftest import BIN, ENVIRONMENT, make_repro, repro, run, start
 from dvc.dependency import param
 from dvc.fs import GitFileSystem, LocalFileSystem
+from shell_stages import make, stage
 
 from tools.engine.order import measure_urgency, next_stage, read_seconds
 from tools.engine.plan import Stage, remember_parameters
@@ -23,36 +23,12 @@ MEET = "touch {me}.here; for i in $(seq 200); do [ -e {other}.here ] && break; s
 MEET += "[ -e {other}.here ]"
 
 
-def stage(name: str, *upstream: str, first: str = "true", **more: Any) -> dict[str, Any]:
-    """A stage that writes NAME.txt from the files of its upstream stages, after `first`."""
-    files = [f"{before}.txt" for before in upstream]
-    text = f"cat {' '.join(['source.txt', *files])} > {name}.txt; echo {name} >> {name}.txt"
-    return {
-        "cmd": f"({first}) && ({text})",
-        "deps": ["source.txt", *files],
-        "outs": [f"{name}.txt"],
-    } | more
-
-
 DIAMOND = {
     "last": stage("last", "right", "left"),
     "right": stage("right", "top", first=MEET.format(me="right", other="left")),
     "left": stage("left", "top", first=MEET.format(me="left", other="right")),
     "top": stage("top"),
 }
-
-
-def make(folder: Path, stages: dict[str, Any]) -> Path:
-    """A repository with these stages."""
-    for name in ("stages", "tools"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copyfile(ROOT / "pyproject.toml", folder / "pyproject.toml")
-    (folder / ".dvc").mkdir()
-    shutil.copyfile(ROOT / ".dvc" / "config", folder / ".dvc" / "config")
-    (folder / "source.txt").write_text("source\n")
-    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
-    run("git", "init", "-q", "-b", "main", cwd=folder)
-    return folder
 
 
 def serial_lock(folder: Path, stages: dict[str, Any]) -> str:

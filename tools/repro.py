@@ -45,7 +45,7 @@ def main(
         raise InputError(
             f"there is no {LOCK.parents[1]} here; run this in the root of the repository"
         )
-    if is_probably_stale():
+    if not cluster and is_probably_stale():
         preload()
     try:
         succeeded = run_pipeline(jobs, pull, cluster, any_cpu)

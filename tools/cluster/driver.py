@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Client, Future, wait
+from distributed.client import FuturesCancelledError
 from distributed.scheduler import KilledWorker
 
 from stages.runtime.errors import InputError
@@ -36,6 +37,7 @@ from tools.store.objects import hash_content
 PATIENCE = 10.0  # seconds to find the scheduler
 WITHOUT_MACHINES = 30.0  # seconds without any machine, after which it is given up
 EVERY = 1.0  # seconds between two looks at the machines
+LOST = "the scheduler was lost; what had ended is recorded; run again when it is back"
 TRIES = 3  # of a shipment whose files were lost
 
 
@@ -142,8 +144,10 @@ class Connection:
                     run_text, text, key=key, pure=False, resources={self.resource: 1}
                 )
                 answer = await self.wait_for(future, job)
-                if answer.state == LACKING:
+                if answer.state == LACKING:  # the scheduler has them not, or damaged
                     self.sent -= set(answer.lacking)
+                    for md5 in answer.lacking:
+                        await self.call("drop_damaged", [md5])
                 elif answer.state == CANCELLED:  # by a machine that is going away
                     job.machines.append(answer.machine)
                 elif not (lost := await self.bring_home(shipment, answer, job)):
@@ -170,6 +174,8 @@ class Connection:
                 raise await future.exception()
             text = await self.client.scheduler.take_answer(key=future.key)
             return read_answer(text) if text else Answer(CANCELLED, "")
+        except FuturesCancelledError:
+            raise InputError(LOST) from None
         except KilledWorker:
             machines = ", ".join(dict.fromkeys(job.machines))
             raise InputError(
@@ -250,7 +256,7 @@ class Connection:
     def require(self) -> None:
         """Raises an InputError if the scheduler, or for some time every machine, is lost."""
         if self.client.status not in ("running", "newly-created"):
-            raise InputError("the scheduler was lost; what had ended is recorded; run again")
+            raise InputError(LOST)
         if time.monotonic() - self.seen > WITHOUT_MACHINES:
             raise InputError(f"no machine has been there for {WITHOUT_MACHINES:.0f} seconds")
 
@@ -272,8 +278,9 @@ def connect(
             machine that computes as this one.
     """
     require_address(address)
-    for name in ("distributed", "tornado"):  # what is wrong is said here, in one line
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in list(logging.root.manager.loggerDict):  # what is wrong is said here, in one line
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
@@ -285,7 +292,7 @@ def connect(
             yield cluster
         finally:
             cluster.stop(list(cluster.jobs.values()))
-            with suppress(Exception):
+            with suppress(OSError, TimeoutError, concurrent.futures.CancelledError):
                 cluster.do(close(cluster.client)).result(5)
     finally:
         loop.call_soon_threadsafe(loop.stop)

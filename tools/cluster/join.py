@@ -3,18 +3,19 @@
 import os
 import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from distributed import Scheduler, Worker, get_worker
 from distributed.utils import sync
+from tornado.ioloop import PeriodicCallback
 
 from stages.runtime.starter import EVERY
 from tools.cluster import transfer
 from tools.cluster.address import ENDS_WITH, FOLDER
 from tools.cluster.depot import Depot
-from tools.cluster.facts import find_facts
+from tools.cluster.facts import Facts, find_facts
 from tools.cluster.runner import Site, Watch, run_shipment
 from tools.cluster.shipment import read_shipment, write_answer
 
@@ -82,6 +83,19 @@ async def set_up_worker(worker: Worker) -> None:
         worker.state.total_resources[f"stage-{fingerprint}"] = facts.slots
         worker.state.available_resources[f"stage-{fingerprint}"] = facts.slots
     await worker.scheduler.introduce(address=worker.address, facts=facts.__dict__)
+    worker.periodic_callbacks["announce"] = PeriodicCallback(announce(worker, facts), 100)
+
+
+def announce(worker: Worker, facts: Facts) -> Callable[[], None]:
+    """Says once that stages may come."""
+    scheduler = worker.scheduler.address
+
+    def say() -> None:
+        worker.periodic_callbacks["announce"].stop()
+        slots = f"{facts.slots} slot{'s' * (facts.slots > 1)}"
+        print(f"{facts.name}: joined {scheduler} with {slots}", flush=True)
+
+    return say
 
 
 def end_with(parent: int) -> None:

@@ -76,6 +76,8 @@ class Schedule:
         with self.bar, call_on_signals(self.interrupt) as signal_arrived:
             try:
                 while (waiting or self.running) and not self.interrupted:
+                    if self.cluster is not None:
+                        self.cluster.require_connection()
                     for name in [n for n, one in self.running.items() if one.has_ended]:
                         self.finish(name)
                     busy = self.begin_ready(waiting)
@@ -198,7 +200,6 @@ class Schedule:
     def wait(self, signal_arrived: int, seconds: float | None) -> None:
         """Waits until a command ends or a signal arrives, at most for so long."""
         if self.cluster is not None:
-            self.cluster.require_connection()
             seconds = min(seconds or LOOK, LOOK)
         sentinels = [one.job.sentinel for one in self.running.values()]
         processes.wait([signal_arrived, *sentinels], seconds)

@@ -47,11 +47,11 @@ class Trials:
         with call_on_signals(self.interrupt) as signal_arrived:
             try:
                 while self.progress and not self.interrupted:
+                    self.bench.check()
                     for key in [key for key, work in self.running.items() if work.has_ended]:
                         self.finish(key)
                     self.advance_all()
                     if self.running:
-                        self.bench.check()
                         sentinels = [work.job.sentinel for work in self.running.values()]
                         processes.wait([signal_arrived, *sentinels], POLL if self.stop else LOOK)
                         self.look_at_epochs()
