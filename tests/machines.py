@@ -61,12 +61,14 @@ class Machines:
         folder = self.folder / name
         return folder if folder.exists() else copy_code(folder)
 
-    def start(self, name: str, *command: str, **variables: str) -> None:
+    def start(
+        self, name: str, *command: str, python: str = sys.executable, **variables: str
+    ) -> None:
         """Starts a program on a machine; what it prints is added to `said`."""
         folder = self.place(name)
         with (self.folder / f"{name}.log").open("ab") as log:
             self.programs[name] = subprocess.Popen(
-                [sys.executable, "-m", *command],
+                [python, "-m", *command],
                 cwd=folder,
                 env=ENVIRONMENT | variables,
                 stdin=subprocess.DEVNULL,
@@ -85,11 +87,11 @@ class Machines:
 
         wait_until(listens)
 
-    def start_worker(self, name: str, slots: int = 1, **variables: str) -> None:
+    def start_worker(self, name: str, slots: int = 1, **settings: str) -> None:
         """Starts a worker, and waits until it has joined."""
         before = self.said(name).count(": joined")
         options = ["--slots", str(slots), "--name", name]
-        self.start(name, "tools.worker", self.address, *options, **variables)
+        self.start(name, "tools.worker", self.address, *options, **settings)
         wait_until(lambda: self.said(name).count(": joined") > before)
 
     def said(self, name: str) -> str:

@@ -12,12 +12,15 @@ TARGETS = {
     "benchmark": ["FULL", "LOOP"],
     "experiments": ["METRIC"],
     "learning-curves": ["DATASET"],
-    "noise": ["RUN", "SEEDS", "BASE", "HEAD"],
+    "noise": ["RUN", "SEEDS", "BASE", "HEAD", "CLUSTER"],
     "predict": ["MODEL", "IMAGE", "INVERT"],
     "pull": ["PATHS"],
-    "repro": ["JOBS"],
+    "repro": ["JOBS", "CLUSTER"],
     "review": ["BASE", "HEAD"],
-    "tune": ["RUN", "TRIALS", "FOLDS", "JOBS"],
+    "scheduler": ["CLUSTER"],
+    "setup": ["EXTRA"],
+    "tune": ["RUN", "TRIALS", "FOLDS", "JOBS", "CLUSTER"],
+    "worker": ["CLUSTER", "SLOTS", "NAME"],
 }
 
 

@@ -16,7 +16,14 @@ from stages.runtime.command import run
 
 import typer
 
-from tools.cluster.address import ENDS_WITH, name_options, require_address, require_dask
+from stages.runtime.errors import InputError
+from tools.cluster.address import (
+    ENDS_WITH,
+    name_options,
+    require_address,
+    require_answer,
+    require_dask,
+)
 from tools.engine.processes import PATIENCE, count_cores
 
 PAUSE = 2.0  # seconds between the end of a worker and the next
@@ -44,7 +51,16 @@ def main(
         ENDS_WITH: str(os.getpid()),
     }
     try:
+        said = ""
         while True:
+            reason = find_reason(address)
+            if reason:
+                if reason != said:
+                    typer.echo(f"{name}: {reason}; it is tried again")
+                said = reason
+                time.sleep(PAUSE)
+                continue
+            said = ""
             with subprocess.Popen(program, env=environment, start_new_session=True) as worker:
                 try:
                     status = worker.wait()
@@ -55,6 +71,15 @@ def main(
             time.sleep(PAUSE)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def find_reason(address: str) -> str:
+    """Why a worker could not join the scheduler now; empty if it could."""
+    try:
+        require_answer(address)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def stop(worker: subprocess.Popen[bytes]) -> None:

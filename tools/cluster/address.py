@@ -2,6 +2,9 @@
 
 import ipaddress
 import re
+import socket
+import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ from stages.runtime.errors import InputError
 
 FOLDER = Path(".cluster")  # in which all is that is kept of a cluster
 KEYS = FOLDER / "keys"
+PATIENCE = 5.0  # seconds for a scheduler to answer
 AUTHORITY, NODE, NODE_KEY = "ca.pem", "node.pem", "node-key.pem"
 ENDS_WITH = "CLUSTER_PARENT"  # a variable with the number of the process that a worker ends with
 INSTALL = "run `make setup EXTRA=cluster`, which adds Dask"
@@ -61,6 +65,46 @@ def require_keys() -> None:
             f"others can read {KEYS / NODE_KEY}, with which they can run code as you; run `chmod "
             f"600 {KEYS / NODE_KEY}`"
         )
+
+
+def require_answer(address: str) -> None:
+    """Talks to a scheduler as far as it says who it is: what Dask says of a refusal is no help.
+
+    Raises:
+        InputError: none answers, or it or this machine refuses the other's certificates.
+    """
+    host, _, port = address.partition("://")[2].rpartition(":")
+    try:
+        plain = socket.create_connection((host.strip("[]"), int(port)), PATIENCE)
+        one = find_context().wrap_socket(plain) if address.startswith("tls:") else plain
+        with one, suppress(ConnectionResetError, TimeoutError):
+            if one.recv(1):  # Dask speaks first; with TLS, the one who connects does
+                return
+    except ssl.SSLError as error:
+        if "WRONG_VERSION" in str(error) or "RECORD_LAYER" in str(error):
+            raise InputError(
+                f"{address}: it speaks no TLS; was its scheduler begun as tcp://?"
+            ) from None
+        raise InputError(
+            f"{address}: its certificates are of another cluster ({error.reason}); copy {KEYS} "
+            "from the scheduler's machine to here"
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"{address}: no scheduler answers ({error.strerror or error}); run `make scheduler` "
+            "there, and look at its firewall"
+        ) from None
+    raise InputError(
+        f"{address}: the scheduler wants certificates; use tls://, with the {KEYS} of its machine"
+    )
+
+
+def find_context() -> ssl.SSLContext:
+    """How this machine proves who it is, and learns who the scheduler is."""
+    context = ssl.create_default_context(cafile=str(KEYS / AUTHORITY))
+    context.check_hostname = False  # all machines have the same certificate
+    context.load_cert_chain(KEYS / NODE, KEYS / NODE_KEY)
+    return context
 
 
 def find_security(address: str) -> Any:

@@ -21,7 +21,7 @@ from distributed.scheduler import KilledWorker
 
 from stages.runtime.errors import InputError
 from tools.cluster import transfer
-from tools.cluster.address import find_security, require_address
+from tools.cluster.address import PATIENCE, find_security, require_address, require_answer
 from tools.cluster.facts import Facts, explain_difference, find_facts
 from tools.cluster.join import run_text
 from tools.cluster.shipment import (
@@ -34,7 +34,6 @@ from tools.cluster.shipment import (
 )
 from tools.store.objects import hash_content
 
-PATIENCE = 10.0  # seconds to find the scheduler
 WITHOUT_MACHINES = 30.0  # seconds without any machine, after which it is given up
 EVERY = 1.0  # seconds between two looks at the machines
 LOST = "the scheduler was lost; what had ended is recorded; run again when it is back"
@@ -238,7 +237,7 @@ class Connection:
         for address, reason in reasons.items():
             if reason and address not in self.refused:
                 one = facts[address]
-                self.say(f"{one.name} ({one.slots} slots) is not used: {reason}")
+                self.say(f"{describe(one)} is not used: {reason}")
         self.refused = {address: reason for address, reason in reasons.items() if reason}
         if self.usable:
             self.seen = time.monotonic()
@@ -278,6 +277,7 @@ def connect(
             machine that computes as this one.
     """
     require_address(address)
+    require_answer(address)
     for name in list(logging.root.manager.loggerDict):  # what is wrong is said here, in one line
         if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -320,8 +320,8 @@ def open_cluster(
     here = find_facts()
     try:
         client = asyncio.run_coroutine_threadsafe(open_client(), loop).result(PATIENCE + 5)
-    except (OSError, TimeoutError, concurrent.futures.TimeoutError, TypeError) as error:
-        raise InputError(f"{address}: {explain(error)}") from None
+    except (OSError, TimeoutError) as error:
+        raise InputError(f"{address}: its scheduler does not answer ({error})") from None
     cluster = Connection(client, loop, here, any_processor, folder, say)
     client.subscribe_topic("began", cluster.note_begin)
     cluster.do(cluster.look_at_machines()).result(PATIENCE)
@@ -332,27 +332,16 @@ def open_cluster(
             f"{address} has no machine that could run a stage{known or '; run `make worker`'}"
         )
     cluster.do(cluster.watch_machines())
-    machines = ", ".join(
-        f"{facts.name} ({facts.slots} slot{'s' * (facts.slots > 1)})"
-        for facts in cluster.usable.values()
-    )
+    machines = ", ".join(map(describe, cluster.usable.values()))
     say(f"{address}: {machines}; dashboard: {client.dashboard_link}")
     return cluster
+
+
+def describe(facts: Facts) -> str:
+    """A machine, in words."""
+    return f"{facts.name} ({facts.slots} slot{'s' * (facts.slots > 1)})"
 
 
 async def close(client: Client) -> None:
     """Leaves the scheduler."""
     await client.close()
-
-
-def explain(error: Exception) -> str:
-    """Why the scheduler cannot be used."""
-    said = " ".join(str(one) for one in (error, error.__cause__ or "", error.__context__ or ""))
-    if "UNKNOWN_CA" in said or "CERTIFICATE_VERIFY_FAILED" in said:
-        return (
-            "the scheduler has certificates of another cluster; copy its .cluster/keys to here, or "
-            "these to there"
-        )
-    if "ssl_context" in said or "CERTIFICATE_REQUIRED" in said:
-        return "the scheduler wants certificates; run `make cluster-keys`, and copy them there"
-    return "no scheduler answers; run `make scheduler` there, and look at its firewall"

@@ -32,7 +32,8 @@ FOLDER = Path(f".dvc/tmp/trials-{os.getpid()}")
 class Lab:
     """A run whose trials are made: `parameters` are those of params.yaml.
 
-    `known` has the outputs of stages, by the keys of their records in DVC's run cache; `gates`
+    `known` has the outputs of stages, by the keys of their records in DVC's run cache; `here` the
+    keys of those whose objects were all in its cache when it was first asked for them; `gates`
     those of the stages that trials do not run; `checked` the objects that were hashed.
     """
 
@@ -43,6 +44,7 @@ class Lab:
     roots: dict[str, Root]
     held_out: Link
     known: dict[str, dict[str, Files]] = field(default_factory=dict)
+    here: set[str] = field(default_factory=set)
     gates: dict[str, Files] = field(default_factory=dict)
     checked: set[str] = field(default_factory=set)
 
@@ -92,8 +94,10 @@ class Lab:
             if contents:
                 self.known[key] = contents
         found = self.known.get(key)
-        if found and here and not all(is_here(self.repo, files) for files in found.values()):
-            found = None
+        if found and here and key not in self.here:
+            if not all(is_here(self.repo, files) for files in found.values()):
+                return key, None
+            self.here.add(key)
         return key, found
 
     def record(self, link: Link, entry: Entry, key: str, folder: Path) -> dict[str, Files]:
@@ -109,6 +113,7 @@ class Lab:
                     if root.of_dvc.get_hash().value != root.entry["md5"]:
                         raise InputError(f"{path} changed while it ran; run again")
         contents = {path: keep(self.repo, folder / path) for path in link.outs}
+        self.here.add(key)
         self.note(link, entry, key, contents)
         return contents
 
