@@ -180,8 +180,8 @@ def test_a_run_record_that_was_changed_is_not_used(clone: Path) -> None:
     assert (clone / MODEL[1]).read_bytes() == (project / MODEL[1]).read_bytes()
 
 
-@pytest.mark.parametrize("url", ["ssh://127.0.0.1:1/storage", "s3://a-bucket/storage"])
-def test_a_remote_that_cannot_be_used_is_one_line(clone: Path, url: str) -> None:
+def test_a_remote_that_cannot_be_used_is_one_line(clone: Path) -> None:
+    url = "ssh://127.0.0.1:1/storage"
     run("dvc", "remote", "modify", "storage", "url", url, cwd=clone)
     for tool in ("pull", "push"):
         said = run("python", "-m", f"tools.{tool}", cwd=clone, status=2).stderr

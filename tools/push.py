@@ -14,12 +14,13 @@ import typer
 from dvc.repo import Repo
 
 from tools.engine.plan import open_repository
-from tools.store.remote import one_line_errors
+from tools.store.remote import one_line_errors, open_remote
 
 
 def main() -> None:
     """Sends the run cache and the files of all runs in it to the default remote."""
-    with open_repository() as repo, one_line_errors(repo):
+    with open_repository() as repo, one_line_errors(repo.config):
+        open_remote(repo)
         for name in set_verify(repo):
             typer.echo(f"`verify` is set for the remote {name}: commit .dvc/config")
         repo.push()

@@ -87,14 +87,40 @@ def has_remote(repo: Repo) -> bool:
     return bool(repo.config["core"].get("remote"))
 
 
+def open_remote(repo: Repo, hash_name: str = "md5") -> Any:
+    """The objects of the default remote, which has answered if it is a bucket.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    with one_line_errors(repo.config):
+        remote = repo.cloud.get_remote_odb(command="pull", hash_name=hash_name)
+        require_bucket(remote.fs, remote.path)
+    return remote
+
+
+def require_bucket(fs: Any, path: str) -> None:
+    """Asks S3 for the bucket of a path: in one that is missing, all objects seem to be missing.
+
+    Raises:
+        FileNotFoundError: it is missing.
+    """
+    if fs.protocol != "s3":
+        return
+    bucket = path.partition("/")[0]
+    try:
+        fs.fs.info(bucket)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no bucket {bucket}") from None
+
+
 def download(repo: Repo, wanted: Mapping[str, Wanted], folder: Path) -> list[str]:
     """Copies the objects that the default remote has into a folder, and returns their names.
 
     Raises:
         InputError: one is bigger than it may be, or the remote cannot be read.
     """
-    with one_line_errors(repo):
-        remote = repo.cloud.get_remote_odb(command="pull")
+    remote = open_remote(repo)
 
     def measure(oid: str) -> int | None:
         try:
@@ -103,7 +129,7 @@ def download(repo: Repo, wanted: Mapping[str, Wanted], folder: Path) -> list[str
             return None
         return int(found["size"]) if found["type"] == "file" else None
 
-    with one_line_errors(repo):
+    with one_line_errors(repo.config):
         with ThreadPoolExecutor(THREADS) as pool:
             sizes = dict(zip(wanted, pool.map(measure, wanted), strict=True))
         found = [oid for oid, size in sizes.items() if size is not None]
@@ -122,14 +148,21 @@ def download(repo: Repo, wanted: Mapping[str, Wanted], folder: Path) -> list[str
 
 
 @contextmanager
-def one_line_errors(repo: Repo) -> Iterator[None]:
-    """Makes an InputError of whatever goes wrong with the remote: each kind has its own errors."""
+def one_line_errors(config: Mapping[str, Any]) -> Iterator[None]:
+    """Makes an InputError of whatever goes wrong with the remote: each kind has its own errors.
+
+    `config` is DVC's.
+    """
     try:
         yield
     except (InputError, DvcException):
         raise
     except Exception as error:
-        name = repo.config["core"].get("remote")
-        url = repo.config["remote"].get(name, {}).get("url")
+        name = config["core"].get("remote")
+        url = str(config["remote"].get(name, {}).get("url"))
         said = str(error) or type(error).__name__
+        if url.startswith("s3://"):
+            said += '; its settings are in docs/sharing.md, "S3"'
+            if isinstance(error, ImportError):
+                said = "it needs dvc-s3, which is not installed; run `make setup EXTRA=s3`"
         raise InputError(f"the remote {name} ({url}) cannot be used: {said}") from None

@@ -21,7 +21,7 @@ from stages.runtime.files import atomic_write
 from stages.runtime.lock import parse
 from tools.store.bring import complete_outputs
 from tools.store.outputs import describe, require_no_links
-from tools.store.remote import has_remote, one_line_errors
+from tools.store.remote import has_remote, one_line_errors, open_remote
 
 RECORD_BYTES = 1_000_000  # at most
 
@@ -85,8 +85,8 @@ def write_record(repo: Repo, record: dict[str, Any]) -> None:
 
 def fetch_records(repo: Repo, cache: CheckedStageCache, key: str) -> None:
     """Takes the records of a key from the default remote, if they are what their names say."""
-    with one_line_errors(repo), suppress(FileNotFoundError):
-        remote = repo.cloud.get_remote_odb(command="pull", hash_name="md5-dos2unix")
+    remote = open_remote(repo, hash_name="md5-dos2unix")
+    with one_line_errors(repo.config), suppress(FileNotFoundError):
         folder = remote.fs.join(remote.path, "runs", key[:2], key)
         for path in remote.fs.find(folder):
             name = remote.fs.name(path)
