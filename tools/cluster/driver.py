@@ -24,6 +24,7 @@ from tools.cluster import transfer
 from tools.cluster.address import PATIENCE, find_security, require_address, require_answer
 from tools.cluster.facts import Facts, explain_difference, find_facts
 from tools.cluster.join import run_text
+from tools.cluster.remote import Remote
 from tools.cluster.shipment import (
     CANCELLED,
     LACKING,
@@ -87,6 +88,7 @@ class Connection:
     any_processor: bool
     folder: Path
     say: Callable[[str], None]
+    remote: Remote
     usable: dict[str, Facts] = field(default_factory=dict)  # by address
     refused: dict[str, str] = field(default_factory=dict)  # why, by address
     sent: set[str] = field(default_factory=set)  # MD5s of files that the scheduler has
@@ -134,11 +136,14 @@ class Connection:
         """
         job = self.jobs[key]
         text = write_shipment(shipment)
+        remote: Remote | None = self.remote
         if shipment.follows:
             self.client.subscribe_topic(f"log-{key}", lambda event: self.hear(job, event))
         try:
             for _ in range(TRIES):
-                await asyncio.gather(*(self.upload(md5, path) for md5, path in paths.items()))
+                await asyncio.gather(
+                    *(self.upload(md5, path, remote) for md5, path in paths.items())
+                )
                 future = self.client.submit(
                     run_text, text, key=key, pure=False, resources={self.resource: 1}
                 )
@@ -147,6 +152,8 @@ class Connection:
                     self.sent -= set(answer.lacking)
                     for md5 in answer.lacking:
                         await self.call("drop_damaged", [md5])
+                    remote = None  # that machine has another, or none
+                    job.machines = [one for one in job.machines if one != answer.machine]
                 elif answer.state == CANCELLED:  # by a machine that is going away
                     job.machines.append(answer.machine)
                 elif not (lost := await self.bring_home(shipment, answer, job)):
@@ -186,10 +193,12 @@ class Connection:
                 await future.cancel()
             future.release()
 
-    async def upload(self, md5: str, path: Path) -> None:
-        """Sends a file to the scheduler, unless it has it."""
+    async def upload(self, md5: str, path: Path, remote: Remote | None) -> None:
+        """Sends a file to the scheduler, unless it has it or machines can take it elsewhere."""
         async with self.sending[md5]:
-            if md5 not in self.sent:
+            if md5 in self.sent:
+                return
+            if remote is None or not await asyncio.to_thread(remote.holds, md5, path):
                 await transfer.upload(self.call, {md5: path})
                 self.sent.add(md5)
 
@@ -322,7 +331,7 @@ def open_cluster(
         client = asyncio.run_coroutine_threadsafe(open_client(), loop).result(PATIENCE + 5)
     except (OSError, TimeoutError) as error:
         raise InputError(f"{address}: its scheduler does not answer ({error})") from None
-    cluster = Connection(client, loop, here, any_processor, folder, say)
+    cluster = Connection(client, loop, here, any_processor, folder, say, Remote(say))
     client.subscribe_topic("began", cluster.note_begin)
     cluster.do(cluster.look_at_machines()).result(PATIENCE)
     if not cluster.usable:

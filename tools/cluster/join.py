@@ -16,12 +16,14 @@ from tools.cluster import transfer
 from tools.cluster.address import ENDS_WITH, FOLDER
 from tools.cluster.depot import Depot
 from tools.cluster.facts import Facts, find_facts
+from tools.cluster.remote import Remote
 from tools.cluster.runner import Site, Watch, run_shipment
 from tools.cluster.shipment import read_shipment, write_answer
 from tools.engine import processes
 
 PLACE = "CLUSTER_FOLDER"  # a variable with the folder of a machine, if it is not FOLDER
 sites: dict[int, Site] = {}  # of the workers in this process, by their ids
+remotes: dict[int, Remote] = {}  # of the same
 
 
 async def dask_setup(server: Scheduler | Worker) -> None:
@@ -72,15 +74,20 @@ async def set_up_worker(worker: Worker) -> None:
     def ask(what: Awaitable[Any]) -> Any:
         return sync(worker.loop, lambda: what)
 
+    remote = Remote(lambda said: print(f"{facts.name}: {said}", flush=True))
+
+    def fetch(md5: str, target: Path) -> bool:
+        return remote.fetch(md5, target) or ask(transfer.download(call, md5, target))
+
     site = Site(
         name=facts.name,
         folder=find_folder() / "machine",
-        fetch=lambda md5, target: ask(transfer.download(call, md5, target)),
+        fetch=fetch,
         send=lambda names: ask(transfer.upload(call, {md5: site.depot.find(md5) for md5 in names})),
     )
     site.sweep()
     processes.preload("sklearn")  # half of the time of a small training
-    sites[id(worker)] = site
+    sites[id(worker)], remotes[id(worker)] = site, remote
     for fingerprint in (facts.fingerprint(), facts.fingerprint(any_processor=True)):
         worker.state.total_resources[f"stage-{fingerprint}"] = facts.slots
         worker.state.available_resources[f"stage-{fingerprint}"] = facts.slots
@@ -130,6 +137,8 @@ def run_text(text: str) -> None:
         worker.log_event(f"log-{key}", {"machine": site.name, "text": said})
 
     worker.log_event("began", {"key": str(key), "machine": site.name})
-    answer = run_shipment(read_shipment(text), site, Watch(is_cancelled, tell))
+    shipment = read_shipment(text)
+    remotes[id(worker)].expect(shipment)
+    answer = run_shipment(shipment, site, Watch(is_cancelled, tell))
     arguments = {"key": str(key), "text": write_answer(answer)}
     sync(worker.loop, lambda: worker.scheduler.answer(**arguments))
