@@ -13,13 +13,18 @@ from shell_stages import make
 require_packages()
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 SIZE = 20_000_000
+MORE = 2_000_000
 STAGES = {
     "write": {
-        "cmd": f"yes source | head -c {SIZE} > written.bin",
+        "cmd": f"yes source | head -c {SIZE} > written.bin; yes | head -c {MORE} > more.bin",
         "deps": ["source.txt"],
-        "outs": ["written.bin"],
+        "outs": ["written.bin", "more.bin"],
     },
-    "read": {"cmd": "cksum written.bin > read.txt", "deps": ["written.bin"], "outs": ["read.txt"]},
+    "read": {
+        "cmd": "cat written.bin more.bin | cksum > read.txt",
+        "deps": ["written.bin", "more.bin"],
+        "outs": ["read.txt"],
+    },
 }
 
 
@@ -43,7 +48,7 @@ def project(tmp_path: Path) -> Path:
     """A project that has run here, and whose stage that reads must run again."""
     folder = make(tmp_path / "project", STAGES)
     make_repro(folder)
-    replace(folder / "dvc.yaml", "cksum", "cksum -- ")
+    replace(folder / "dvc.yaml", "| cksum", "|  cksum")
     return folder
 
 
@@ -55,10 +60,10 @@ def set_directory(project: Path) -> Path:
 
 
 def push(project: Path) -> str:
-    """Sends all to the remote; the MD5 of the big file."""
+    """Sends all to the remote; the MD5 of the biggest file."""
     run("python", "-m", "tools.push", cwd=project)
-    (entry,) = read_lock(project)["write"]["outs"]
-    return str(entry["md5"])
+    outs = {out["path"]: out["md5"] for out in read_lock(project)["write"]["outs"]}
+    return str(outs["written.bin"])
 
 
 def start_worker(machines: Machines, project: Path | None = None) -> None:
@@ -74,7 +79,7 @@ def run_there(machines: Machines, project: Path) -> tuple[str, int]:
     """Runs a stage on the machine; what is said, and the bytes that the scheduler has got."""
     said, where = on_cluster(machines, project, "tools.repro")
     assert where == {"read": "one"}, said
-    assert (project / "read.txt").read_text().endswith(f" {SIZE} written.bin\n")
+    assert (project / "read.txt").read_text().endswith(f" {SIZE + MORE}\n")
     depot = machines.folder / "scheduler" / ".cluster" / "scheduler"
     return said, sum(path.stat().st_size for path in depot.rglob("*") if path.is_file())
 
@@ -104,7 +109,7 @@ def test_a_machine_without_a_remote_gets_it_from_the_scheduler(
     push(project)
     start_worker(machines)
     said, passed = run_there(machines, project)
-    assert passed >= SIZE
+    assert passed >= SIZE + MORE
     assert "remote" not in said + machines.said("one")
 
 
@@ -112,7 +117,7 @@ def test_what_the_remote_lacks_comes_from_the_scheduler(machines: Machines, proj
     set_directory(project)
     start_worker(machines, project)
     said, passed = run_there(machines, project)
-    assert passed >= SIZE
+    assert passed >= SIZE + MORE
     assert "remote" not in said + machines.said("one")
 
 
@@ -139,7 +144,7 @@ def test_a_remote_that_cannot_be_used_fails_no_stage(
     run("dvc", "remote", "modify", "storage", "endpointurl", "http://127.0.0.1:1", cwd=project)
     start_worker(machines, project)
     said, passed = run_there(machines, project)
-    assert passed >= SIZE
+    assert passed >= SIZE + MORE
     line = "the remote storage (s3://classifiers/storage) cannot be used: Could not connect to "
     assert said.count(line) == 1
     assert machines.said("one").count(f"one: {line}") == 1
