@@ -1,6 +1,7 @@
 """A cluster for tests: a real scheduler and real workers, each in a folder of its own."""
 
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -35,19 +36,47 @@ def find_port() -> int:
         return int(one.getsockname()[1])
 
 
+def find_commands(folder: Path) -> list[psutil.Process]:
+    """The processes that run commands of stages for the worker of a folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd().startswith(f"{folder}/sandboxes") and process.status() != "zombie":
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def find_open_ports(process: psutil.Process) -> set[int]:
+    """The ports of a process that other machines can reach."""
+    return {
+        one.laddr.port
+        for one in process.net_connections("inet")
+        if one.status == psutil.CONN_LISTEN and not one.laddr.ip.startswith(("127.", "::1"))
+    }
+
+
 @dataclass
 class Machines:
-    """A scheduler and workers, in folders of their own below `folder`; they end with the block."""
+    """A scheduler and workers, in folders of their own below `folder`; they end with the block.
+
+    `keys` is a folder with certificates, of which each machine gets a copy; `within`, what a
+    machine's commands begin with, by its name.
+    """
 
     folder: Path
     protocol: str = "tcp"
+    host: str = "127.0.0.1"
+    keys: Path | None = None
+    within: dict[str, list[str]] = field(default_factory=dict)
     port: int = field(default_factory=find_port)
     programs: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
     def address(self) -> str:
         """The scheduler's address."""
-        return f"{self.protocol}://127.0.0.1:{self.port}"
+        return f"{self.protocol}://{self.host}:{self.port}"
 
     def __enter__(self) -> "Machines":
         return self
@@ -59,7 +88,11 @@ class Machines:
     def place(self, name: str) -> Path:
         """The folder of a machine."""
         folder = self.folder / name
-        return folder if folder.exists() else copy_code(folder)
+        if not folder.exists():
+            copy_code(folder)
+            if self.keys:
+                shutil.copytree(self.keys, folder / ".cluster" / "keys")
+        return folder
 
     def start(
         self, name: str, *command: str, python: str = sys.executable, **variables: str
@@ -68,7 +101,7 @@ class Machines:
         folder = self.place(name)
         with (self.folder / f"{name}.log").open("ab") as log:
             self.programs[name] = subprocess.Popen(
-                [python, "-m", *command],
+                [*self.within.get(name, []), python, "-m", *command],
                 cwd=folder,
                 env=ENVIRONMENT | variables,
                 stdin=subprocess.DEVNULL,
@@ -83,7 +116,7 @@ class Machines:
 
         def listens() -> bool:
             with socket.socket() as one:
-                return one.connect_ex(("127.0.0.1", self.port)) == 0
+                return one.connect_ex((self.host, self.port)) == 0
 
         wait_until(listens)
 
@@ -106,15 +139,7 @@ class Machines:
 
     def find_commands(self, name: str) -> list[psutil.Process]:
         """The processes that run commands of stages on a machine."""
-        sandboxes = str(self.folder / name / ".cluster" / "machine" / "sandboxes")
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.cwd().startswith(sandboxes) and process.status() != "zombie":
-                    found.append(process)
-            except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue
-        return found
+        return find_commands(self.folder / name / ".cluster" / "machine")
 
     def kill(self, name: str) -> None:
         """Kills the program of a machine with all that it has started, as if it was turned off."""

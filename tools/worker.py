@@ -44,6 +44,8 @@ def main(
     name = name or socket.gethostname()
     options = ["--nthreads", str(slots), "--name", name, *name_options(address)]
     options += ["--no-nanny", "--no-dashboard", "--memory-limit", "0", "--death-timeout", "60"]
+    # What is measured of it can be read there without certificates.
+    options += ["--dashboard-address", "127.0.0.1:0"]
     options += ["--local-directory", ".cluster/dask"]
     program = [sys.executable, "-m", "distributed.cli.dask_worker", address, *options]
     environment = os.environ | {
