@@ -108,11 +108,16 @@ def find_context() -> ssl.SSLContext:
 
 
 def find_security(address: str) -> Any:
-    """Dask's own settings for an address; none without encryption."""
+    """Dask's own settings for an address; none without encryption.
+
+    Raises:
+        InputError: certificates are missing, or others can read their key.
+    """
     from distributed.security import Security
 
     if address.startswith("tcp://"):
         return Security()
+    require_keys()
     node = {"cert": str(KEYS / NODE), "key": str(KEYS / NODE_KEY)}
     roles = {
         f"tls_{role}_{what}": path
