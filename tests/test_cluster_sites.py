@@ -230,6 +230,26 @@ def test_a_cancelled_job_is_submitted_again_and_its_stage_runs_again(tmp_path: P
         assert len(slurm.find_processes()) == 2
 
 
+def test_two_machines_share_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "cluster").mkdir()
+    stages = {name: stage(name, first="sleep 3") for name in ("left", "right")}
+    project = make(tmp_path / "project", {"slow": stage("slow", first="sleep 10")} | stages)
+    with Machines(tmp_path / "cluster") as machines:
+        machines.start_scheduler()
+        machines.start_worker("one")
+        (machines.folder / "two").symlink_to(machines.place("one"))
+        driver = start_driver(machines, project, REPRO)
+        try:
+            wait_until(lambda: machines.find_commands("one"))
+            machines.start_worker("two")
+            said, _ = driver.communicate(timeout=60)
+        finally:
+            driver.kill()
+        assert driver.returncode == 0, said
+        assert set(re.findall(r" s   (\w+)$", said, re.M)) == {"one", "two"}
+        assert set(read_lock(project)) == {"slow", "left", "right"}
+
+
 def test_the_manifest_and_the_image_of_kubernetes(tmp_path: Path) -> None:
     (text,) = find_blocks("yaml")
     manifest = yaml.safe_load(text)

@@ -14,6 +14,7 @@ from tornado.ioloop import PeriodicCallback
 from stages.runtime.starter import EVERY
 from tools.cluster import transfer
 from tools.cluster.address import ENDS_WITH, FOLDER
+from tools.cluster.claim import claim
 from tools.cluster.depot import Depot
 from tools.cluster.facts import Facts, find_facts
 from tools.cluster.remote import Remote
@@ -81,7 +82,7 @@ async def set_up_worker(worker: Worker) -> None:
 
     site = Site(
         name=facts.name,
-        folder=find_folder() / "machine",
+        folder=claim(find_folder() / "machine"),
         fetch=fetch,
         send=lambda names: ask(transfer.upload(call, {md5: site.depot.find(md5) for md5 in names})),
     )

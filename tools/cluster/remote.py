@@ -82,7 +82,8 @@ class Remote:
                 return True
         self.damaged.add(md5)
         self.tell(
-            f"the remote's {md5} has other content than its name says; it goes through the scheduler"
+            f"the remote's {md5} has other content than its name says; it goes through the "
+            "scheduler"
         )
         return False
 
