@@ -12,6 +12,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ STYLE: Any = {  # sizes that are legible at the width of a web page
     "image.interpolation": "nearest",
     "lines.linewidth": 1.8,
     "figure.constrained_layout.use": True,
-    "savefig.dpi": 120,
+    "figure.dpi": 120,
 }
 
 EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO")  # in the names of characters
@@ -160,13 +161,19 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, out: Path) -> None:
-    """Writes a PNG without the version that matplotlib adds to its metadata."""
+    """Writes a PNG without the version that matplotlib adds to its metadata.
+
+    `Figure.savefig` would draw it twice, once only for the layout, which each drawing makes anyway.
+    """
     with atomic_write(out) as path:
-        figure.savefig(path, format="png", metadata={"Software": None})
+        FigureCanvasAgg(figure).print_png(  # type: ignore[no-untyped-call]
+            path, metadata={"Software": None}
+        )
 
 
 def show_image(axes: Axes, image: NDArray[np.uint8], caption: str = "", size: float = 9) -> None:
     """Shows an image, (h, w, c) of 0 to 255, without axes, below a caption of `size` points."""
     axes.imshow(image.squeeze(), vmin=0, vmax=255)
-    axes.set_title(caption, fontsize=size, loc="center")
+    # With `y`, matplotlib does not look for ticks that the caption might cover: 10 ms per image.
+    axes.set_title(caption, fontsize=size, loc="center", y=1.0)
     axes.axis("off")
