@@ -6,7 +6,8 @@ streams, as if `python` had started it, but libraries are already imported. Noth
 `tools` is: a program imports those of its folder.
 
 DVC runs the commands of stages with the program that the variable SHELL names; `Server.shell` is
-one that runs stages in the same way. `tools.repro` forks its stages from its own process.
+one that runs stages in the same way, and what a forked program starts as `sys.executable -m tools.`
+or as the `dvc` beside that is forked, too. `tools.repro` forks its stages from its own process.
 """
 
 import atexit
@@ -50,12 +51,20 @@ MORE = {
     "tools.review": ["statsmodels.stats.multitest"],
     "tools.tune": [*TRAIN, "optuna", "statsmodels.stats.multitest"],
 }
-SHELL = """#!{python} -IS
+PROGRAM = """#!{python} -IS
 import json, os, re, socket, sys
-*_, command = sys.argv
-if re.fullmatch(r"python -m stages\\.\\w+( [\\w@%+=:,./-]+)*", command) is None:
-    os.execv("/bin/sh", ["/bin/sh", "-c", command])
-request = [command.split()[1:], os.getcwd(), dict(os.environ)]
+called, *arguments = sys.argv
+name = os.path.basename(called)
+if name == "shell":
+    command = arguments[-1]
+    if re.fullmatch(r"python -m stages\\.\\w+( [\\w@%+=:,./-]+)*", command) is None:
+        os.execv("/bin/sh", ["/bin/sh", "-c", command])
+    arguments = command.split()[1:]
+elif name == "dvc":
+    arguments = [os.path.join(os.path.dirname({python!r}), name), *arguments]
+elif re.match(r"-m (stages|tools)\\.", " ".join(arguments)) is None:
+    os.execv({python!r}, [{python!r}, *arguments])
+request = [arguments, os.getcwd(), dict(os.environ)]
 with socket.socket(socket.AF_UNIX) as server:
     server.connect({address!r})
     socket.send_fds(server, [b"-"], [0, 1, 2])
@@ -70,9 +79,10 @@ class Server:
     def __init__(self, environment: dict[str, str]) -> None:
         self.folder = tempfile.TemporaryDirectory()  # short: a socket's path has 100 characters
         self.address = str(Path(self.folder.name, "socket"))
-        self.shell = Path(self.folder.name, "shell")
-        self.shell.write_text(SHELL.format(python=sys.executable, address=self.address))
-        self.shell.chmod(0o755)
+        self.shell, *others = (Path(self.folder.name, name) for name in ("shell", "python", "dvc"))
+        for program in (self.shell, *others):
+            program.write_text(PROGRAM.format(python=sys.executable, address=self.address))
+            program.chmod(0o755)
         self.process = subprocess.Popen(
             [sys.executable, __file__, self.address],
             env=environment,
@@ -180,6 +190,8 @@ def become(streams: list[int], folder: str, environment: dict[str, str]) -> None
     for packages in site.getsitepackages():
         site.addpackage(packages, "venv.pth", set())
     sys.modules["numpy"].random.seed()  # Python's own it seeds itself
+    if "SHELL" in environment:
+        sys.executable = str(Path(environment["SHELL"]).with_name("python"))
 
 
 def fork_at_once() -> None:

@@ -69,3 +69,30 @@ def test_a_command_of_a_stage(folder: Path, command: str) -> None:
     ]
     assert outcome[0].returncode == outcome[1].returncode
     assert outcome[0].stdout == outcome[1].stdout == b"[]\n"
+
+
+@pytest.mark.slow
+def test_what_a_program_starts(folder: Path) -> None:
+    (folder / "stages" / "one.py").write_text("""
+import subprocess, sys
+from pathlib import Path
+python = Path(sys.executable)
+code = "import sys; print(sys.argv); sys.exit(4)"
+dvc = [python.with_name("dvc"), "root"]
+for command in ([python, "-m", "stages.two", "a b"], [python, "-c", code], dvc):
+    said = subprocess.run(command, capture_output=True)
+    print(command[1:], said.returncode, said.stdout, said.stderr)
+""")
+    (folder / "stages" / "two.py").write_text("""
+import os, sys
+print(sys.argv[1:], os.getcwd())
+print("forked" if "numpy" in sys.modules else "started", file=sys.stderr)
+sys.exit(3)
+""")
+    python = [BIN / "python", "-m", "stages.one"]
+    expected = subprocess.run(
+        python, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+    ).stdout
+    found = forks().run(["-m", "stages.one"], folder, with_forks()).stdout
+    assert "started" in expected
+    assert found == expected.replace("started", "forked")
