@@ -79,8 +79,9 @@ class Server:
     def __init__(self, environment: dict[str, str]) -> None:
         self.folder = tempfile.TemporaryDirectory()  # short: a socket's path has 100 characters
         self.address = str(Path(self.folder.name, "socket"))
-        self.shell, *others = (Path(self.folder.name, name) for name in ("shell", "python", "dvc"))
-        for program in (self.shell, *others):
+        programs = [Path(self.folder.name, name) for name in ("shell", "python", "dvc")]
+        self.shell, self.python, _ = programs
+        for program in programs:
             program.write_text(PROGRAM.format(python=sys.executable, address=self.address))
             program.chmod(0o755)
         self.process = subprocess.Popen(

@@ -89,10 +89,10 @@ print(sys.argv[1:], os.getcwd())
 print("forked" if "numpy" in sys.modules else "started", file=sys.stderr)
 sys.exit(3)
 """)
-    python = [BIN / "python", "-m", "stages.one"]
+    arguments = ["-m", "stages.one"]
     expected = subprocess.run(
-        python, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+        [BIN / "python", *arguments], cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
     ).stdout
-    found = forks().run(["-m", "stages.one"], folder, with_forks()).stdout
+    found = forks().run(arguments, folder, with_forks()).stdout
     assert "started" in expected
     assert found == expected.replace("started", "forked")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run
+from conftest import BIN, ROOT, forks, run
 
 HOSTILE = (
     "$(shell touch by-make)\"; touch by-shell; '$(touch by-quotes)`touch by-ticks`\ntouch by-line"
@@ -29,8 +29,13 @@ TARGETS = {
 def test_no_variable_is_run_as_a_command(tmp_path: Path, target: str) -> None:
     for name in ("Makefile", "requirements.lock"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    for name in (".venv", "tools", "stages", "params.yaml"):
+    for name in ("tools", "stages", "params.yaml"):
         (tmp_path / name).symlink_to(ROOT / name)
+    # A .venv whose python is forked from one that has imported DVC.
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    for path in BIN.parent.glob("*.*"):
+        (tmp_path / ".venv" / path.name).symlink_to(path)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(forks().python)
     for variable in TARGETS[target]:
         others = [f"{name}=a" for name in TARGETS[target] if name != variable]
         run("make", target, *others, f"{variable}={HOSTILE}", cwd=tmp_path, status=2)
