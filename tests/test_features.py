@@ -22,6 +22,7 @@ from stages.runtime.errors import InputError
 
 PARAMETERS = yaml.safe_load((ROOT / "tests" / "params.yaml").read_text())
 CLASSES = PARAMETERS["data"]["cifar10"]["classes"]
+DATA = {"cifar10": PARAMETERS["data"]["cifar10"]}  # all that the runs here need
 HEAD = PARAMETERS["models"]["cifar10-pretrained"]
 OPEN = {"dataset": "cifar10", "backbone": "toy", "pixels": 64, "layers": ["first"], "pooled": False}
 ABOUT = {"image_shape": [4, 6, 3], "normalization": {"mean": [0.0] * 3, "deviation": [1.0] * 3}}
@@ -42,7 +43,7 @@ def test_an_edit_of_the_head_computes_no_feature_again(untrained: Path, tmp_path
         "cifar10-pretrained": HEAD,
         "cifar10-other": {**HEAD, "params": {**HEAD["params"], "C": 1.0}},
     }
-    edit(project, models=models)
+    edit(project, data=DATA, models=models)
     ran = make_repro(project)
     assert [name for name in ran if name.startswith("features")] == ["features@toy"]
     models["cifar10-other"]["params"]["C"] = 0.1
@@ -63,7 +64,7 @@ def fine_tuned(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """A project with a run that trains the second layer of the toy network."""
     project = tmp_path_factory.mktemp("fine_tuned") / "project"
     run("git", "clone", "-q", untrained, project, cwd=untrained)
-    edit(project, features={"open": OPEN}, models={"cifar10-tuned": FINE_TUNED})
+    edit(project, data=DATA, features={"open": OPEN}, models={"cifar10-tuned": FINE_TUNED})
     make_repro(project)
     return project
 
@@ -225,7 +226,8 @@ def test_a_missing_network_or_layer_is_one_line(untrained: Path, tmp_path: Path)
     project = tmp_path / "project"
     run("git", "clone", "-q", untrained, project, cwd=tmp_path)
     toy, models = PARAMETERS["features"]["toy"], {"cifar10-pretrained": HEAD}
-    edit(project, features={"toy": {**toy, "layers": ["first", "third"]}}, models=models)
+    features = {"toy": {**toy, "layers": ["first", "third"]}}
+    edit(project, data=DATA, features=features, models=models)
     command = ["python", "-m", "tools.repro"]
     said = run(*command, cwd=project, status=1).stdout
     assert "features.toy.layers: toy has no layer 'third'; choose from first, second\n" in said
