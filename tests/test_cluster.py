@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 from conftest import FEW, RUNS, edit, make_repro, read_lock, replace, repro, run, without_times
 from machines import Machines, on_cluster, require_packages, start_driver, wait_until
 from shell_stages import make, stage
@@ -56,26 +57,27 @@ def test_the_same_bytes_as_here(machines: Machines, fresh: Path, few: Path) -> N
     assert without_times(other) == ours
 
 
-def test_data_reach_a_machine_once(machines: Machines, tmp_path: Path) -> None:
-    big = "head -c 30000000 /dev/zero > {0}.bin"
-    stages = {
-        "make": {"cmd": big.format("made"), "deps": ["source.txt"], "outs": ["made.bin"]},
-        "one": {"cmd": "cksum < made.bin > one.txt", "deps": ["made.bin"], "outs": ["one.txt"]},
-        "two": {"cmd": "cksum made.bin > two.txt", "deps": ["made.bin"], "outs": ["two.txt"]},
-        "more": {
-            "cmd": "cat made.bin > /dev/null; cp one.txt more.txt",
-            "outs": ["more.txt"],
-            "deps": ["made.bin", "one.txt"],
-        },
+def test_data_reach_a_machine_once(own: Machines, tmp_path: Path) -> None:
+    own.start_worker("one")
+    read = {
+        name: {"cmd": f"cksum big.bin > {name}.txt", "deps": ["big.bin"], "outs": [f"{name}.txt"]}
+        for name in ("first", "second")
     }
-    project = make(tmp_path / "project", stages)
-    on_cluster(machines, project, REPRO)
-    for name in ("one", "two"):
-        depot = machines.folder / name / ".cluster" / "machine" / "depot"
-        found = [path for path in depot.glob("??/*") if path.stat().st_size == 30_000_000]
-        assert len(found) <= 1
-    assert (project / "one.txt").read_text()
-    assert not list((machines.folder / "one/.cluster/machine/sandboxes").iterdir())
+    project = make(tmp_path / "project", {"first": read["first"]})
+    (project / "big.bin").write_bytes(bytes(20_000_000))
+
+    def find_big() -> Path:
+        files = (own.folder / "one/.cluster/machine/depot").glob("??/*")
+        (big,) = [path for path in files if path.stat().st_size == 20_000_000]
+        return big
+
+    assert set(on_cluster(own, project, REPRO)[1]) == {"first"}
+    came = find_big().stat().st_ino  # of a file that is fetched again it is another
+    (project / "dvc.yaml").write_text(yaml.safe_dump({"stages": read}))
+    assert set(on_cluster(own, project, REPRO)[1]) == {"second"}
+    assert find_big().stat().st_ino == came
+    assert (project / "second.txt").read_text() == (project / "first.txt").read_text()
+    assert not list((own.folder / "one/.cluster/machine/sandboxes").iterdir())
 
 
 def test_what_a_command_writes_comes_home_as_it_is(machines: Machines, tmp_path: Path) -> None:

@@ -69,7 +69,8 @@ def describe(outcome: Outcome) -> str:
         return f"{outcome.state}: {outcome.reason}"
     accuracy = np.mean(outcome.labels == outcome.predicted)
     time_taken = f"  {outcome.seconds:8.1f} s" if outcome.seconds else ""
-    return f"validation accuracy {accuracy:.4f}  {outcome.state}{time_taken}"
+    said = f"validation accuracy {accuracy:.4f}  {outcome.state}{time_taken}  {outcome.where}"
+    return said.rstrip()
 
 
 if __name__ == "__main__":

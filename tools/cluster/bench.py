@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.runtime.errors import InputError
-from tools.cluster.driver import Connection
+from tools.cluster.driver import Connection, describe_place
 from tools.cluster.shipment import DONE, Shipment, Step
+from tools.engine.places import Ended
 from tools.engine.stages import kind_of
 from tools.store.objects import hash_bytes
 from tools.trials.bench import Work
@@ -46,7 +47,7 @@ class Away:
         job = self.connection.start(shipment, paths, f"{lab.run}-{key[:7]}", log)
         return Work(need, job, job.folder, log, set())
 
-    def finish(self, lab: Lab, progress: Progress, work: Work) -> float:
+    def finish(self, lab: Lab, progress: Progress, work: Work) -> Ended:
         """Records all stages that ran, and brings home what the training has written."""
         try:
             answer = work.job.result()
@@ -60,7 +61,7 @@ class Away:
                 folder = work.folder if comes_home(lab, link) else None
                 lab.adopt(link, entry, outs, folder)
                 contents |= outs
-            return answer.seconds[-1]
+            return Ended(answer.seconds[-1], describe_place(work.job, answer))
         finally:
             work.job.close()
 

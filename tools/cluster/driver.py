@@ -351,6 +351,12 @@ def describe(facts: Facts) -> str:
     return f"{facts.name} ({facts.slots} slot{'s' * (facts.slots > 1)})"
 
 
+def describe_place(job: Job, answer: Answer) -> str:
+    """Where a shipment ran, in words, and which machines were lost before."""
+    lost = list(dict.fromkeys(job.machines[:-1]))
+    return answer.machine + (f" (again: {', '.join(lost)} was lost)" if lost else "")
+
+
 async def close(client: Client) -> None:
     """Leaves the scheduler."""
     await client.close()

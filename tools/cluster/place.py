@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.runtime.errors import InputError
-from tools.cluster.driver import Connection, Job
+from tools.cluster.driver import Connection, Job, describe_place
 from tools.cluster.shipment import DONE, Shipment
 from tools.cluster.step import bring, is_portable, make_step
 from tools.engine.places import Ended
@@ -54,9 +54,7 @@ class ClusterPlace:
             bring(stage.of_dvc, answer.outs[0], job.folder)
         finally:
             job.close()
-        lost = list(dict.fromkeys(job.machines[:-1]))
-        again = f" (again: {', '.join(lost)} was lost)" if lost else ""
-        return Ended(answer.seconds[0], answer.machine + again)
+        return Ended(answer.seconds[0], describe_place(job, answer))
 
     def stop(self, jobs: list[Job]) -> None:
         """Ends the commands of stages that are there."""

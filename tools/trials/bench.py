@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from stages.runtime.errors import InputError
 from stages.runtime.files import remove
 from tools.engine import processes
+from tools.engine.places import Ended
 from tools.engine.plan import command_of
 from tools.trials.lab import Lab
 from tools.trials.progress import Need, Progress
@@ -44,8 +45,8 @@ class Bench(Protocol):
         """Starts what a trial needs."""
         ...
 
-    def finish(self, lab: Lab, progress: Progress, work: Work) -> float:
-        """Records what has ended, and returns the seconds that it took.
+    def finish(self, lab: Lab, progress: Progress, work: Work) -> Ended:
+        """Records what has ended, and returns the seconds that it took, and where.
 
         Raises:
             InputError: it failed.
@@ -74,14 +75,14 @@ class Here:
         process = processes.start(commands, shell, str(folder.absolute()), environment, log)
         return Work(need, process, folder, log, set())
 
-    def finish(self, lab: Lab, progress: Progress, work: Work) -> float:
+    def finish(self, lab: Lab, progress: Progress, work: Work) -> Ended:
         took = time.monotonic() - work.started
         if work.job.exitcode:
             text = work.log.read_text(encoding="utf-8", errors="replace")
             ended = f"its command ended with status {work.job.exitcode}"
             raise InputError(find_reason(text, ended))
         lab.record(work.need.link, work.need.entry, work.need.key, work.folder)
-        return took
+        return Ended(took)
 
     def stop(self, works: list[Work]) -> None:
         processes.stop([work.job for work in works])

@@ -1,9 +1,10 @@
 """How far a trial is: which of its stages have their outputs, and which is next."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from stages.runtime.lock import read_lock_file
+from tools.engine.places import Ended
 from tools.engine.stages import kind_of
 from tools.trials.chain import Entry, Link, make_entry
 from tools.trials.contents import Files, read_outputs, require_intact
@@ -17,8 +18,9 @@ GATES = ("check", "audit")  # stages whose output says no more than that others 
 class Progress:
     """A trial, and how far it is: what its stages up to `position` have written, by path.
 
-    `key` is that of the record of the last of them, `seconds` what that took, 0 from the cache. The
-    one `for_gates` has the values of params.yaml, and ends where all gates are passed.
+    `key` is that of the record of the last of them; `ended` says how long that took, 0 from the
+    cache, and where. The one `for_gates` has the values of params.yaml, and ends where all gates
+    are passed.
     """
 
     trial: Trial
@@ -27,7 +29,7 @@ class Progress:
     for_gates: bool = False
     position: int = 0
     key: str = ""
-    seconds: float = 0.0
+    ended: Ended = field(default_factory=lambda: Ended(0.0))
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,14 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dvc.exceptions import DvcException
 
 from stages.runtime.errors import InputError
 from stages.runtime.files import remove
 from tools.engine import processes
+from tools.engine.places import Ended
 from tools.engine.processes import LOGS
 from tools.engine.signals import call_on_signals
 from tools.trials.bench import Bench, Here, Work
@@ -91,16 +92,16 @@ class Trials:
     def finish(self, key: str) -> None:
         """Records a stage whose command has ended; its trials go on, or end if it failed."""
         one = self.running.pop(key)
-        took = 0.0
+        ended = Ended(0.0)
         try:
-            took = self.bench.finish(self.lab, self.progress[min(one.trials)], one)
+            ended = self.bench.finish(self.lab, self.progress[min(one.trials)], one)
         except (InputError, DvcException, OSError) as error:
             kept = LOGS / "trials" / f"{one.need.link.name.replace('@', '-')}-{key[:7]}.log"
             kept.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(one.log, kept)
             self.failed[key] = f"{error} ({kept})"
         for number in one.trials:
-            self.progress[number].seconds = took
+            self.progress[number].ended = ended
         remove(one.folder)
         one.log.unlink()
 
@@ -124,7 +125,8 @@ class Trials:
             open_gates(self.lab, progress)
             del self.progress[number]
         else:
-            self.end(number, read_outcome(self.lab, progress, progress.seconds))
+            outcome = read_outcome(self.lab, progress, progress.ended.seconds or 0.0)
+            self.end(number, replace(outcome, where=progress.ended.where))
 
     def end(self, number: int, outcome: Outcome) -> None:
         """Keeps what came of a trial, with a row in the table of trials, and reports it."""

@@ -56,7 +56,7 @@ class Outcome:
     `probabilities` is (n, classes), or None if the model has none; `images` is the hash of these
     images, as in data/audit/DATASET.json. `key` is that of the run-cache record of the training;
     `reason` says why it failed or stopped; `curve` has the learning curve, one row per epoch, as
-    far as it came.
+    far as it came; `where` is the machine of a cluster.
     """
 
     state: str
@@ -68,3 +68,4 @@ class Outcome:
     probabilities: NDArray[np.float32] | None = None
     images: str = ""
     curve: tuple[Mapping[str, float], ...] = ()
+    where: str = ""
