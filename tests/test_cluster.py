@@ -181,11 +181,13 @@ def test_what_runs_ends_with_the_one_who_asked(
         driver.communicate()
     alive = psutil.wait_procs(running, timeout=5)[1]
     assert not alive
+    assert len(list((project / ".dvc/tmp").glob("cluster-*"))) == (how is signal.SIGKILL)
     if how is not signal.SIGKILL:
         assert driver.returncode == 130
         assert set(read_lock(project)) == {"quick"}
     replace(project / "dvc.yaml", SLEEP, "sleep 0")
     assert set(on_cluster(machines, project, REPRO)[1]) - {"quick"} == {"slow"}
+    assert not list((project / ".dvc/tmp").glob("cluster-*"))
 
 
 def test_a_killed_worker_is_started_again_and_its_stage_goes_on_elsewhere(

@@ -105,10 +105,14 @@ class Depot:
     def sweep(self) -> None:
         """Removes what killed senders have left behind, and what is too much."""
         shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)
+        self.shrink()
+
+    def shrink(self) -> None:
+        """Removes the files that were not used for the longest time, if there is too much."""
         files = [(path.stat(), path) for path in self.folder.glob("??/*")]
         excess = sum(found.st_size for found, _ in files) - self.limit
         for found, path in sorted(files, key=lambda one: one[0].st_mtime):
             if excess <= 0:
                 return
-            path.unlink()
+            path.unlink(missing_ok=True)
             excess -= found.st_size

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from distributed import Client, Future, wait
 from distributed.client import FuturesCancelledError
 from distributed.scheduler import KilledWorker
@@ -294,6 +295,9 @@ def connect(
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     folder = Path(f".dvc/tmp/cluster-{os.getpid()}").absolute()
+    for left in folder.parent.glob("cluster-*"):  # by a killed process
+        if not psutil.pid_exists(int(left.name.rpartition("-")[2])):
+            shutil.rmtree(left, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
         cluster = open_cluster(address, loop, folder, say, any_processor)

@@ -1,5 +1,6 @@
 """Makes a scheduler or a worker of Dask one of this project's: `--preload tools.cluster.join`."""
 
+import asyncio
 import os
 import threading
 import time
@@ -22,9 +23,19 @@ from tools.cluster.runner import Site, Watch, run_shipment
 from tools.cluster.shipment import read_shipment, write_answer
 from tools.engine import processes
 
+SHRINK = 600.0  # seconds between two looks at how much there is
 PLACE = "CLUSTER_FOLDER"  # a variable with the folder of a machine, if it is not FOLDER
 sites: dict[int, Site] = {}  # of the workers in this process, by their ids
 remotes: dict[int, Remote] = {}  # of the same
+
+
+def shrink_often(server: Scheduler | Worker, depot: Depot) -> None:
+    """Keeps the files of a machine that runs for weeks within their limit."""
+
+    async def shrink() -> None:
+        await asyncio.to_thread(depot.shrink)
+
+    server.periodic_callbacks["shrink"] = PeriodicCallback(shrink, SHRINK * 1000)
 
 
 async def dask_setup(server: Scheduler | Worker) -> None:
@@ -39,6 +50,7 @@ def set_up_scheduler(scheduler: Scheduler) -> None:
     """Gives the scheduler files to keep, and a list of the machines."""
     depot = Depot(find_folder() / "scheduler")
     depot.sweep()
+    shrink_often(scheduler, depot)
     machines = dict[str, dict[str, Any]]()
     answers = dict[str, str]()  # by the keys of their tasks
 
@@ -87,6 +99,7 @@ async def set_up_worker(worker: Worker) -> None:
         send=lambda names: ask(transfer.upload(call, {md5: site.depot.find(md5) for md5 in names})),
     )
     site.sweep()
+    shrink_often(worker, site.depot)
     processes.preload("sklearn")  # half of the time of a small training
     sites[id(worker)], remotes[id(worker)] = site, remote
     for fingerprint in (facts.fingerprint(), facts.fingerprint(any_processor=True)):

@@ -114,7 +114,7 @@ def run_shipment(shipment: Shipment, site: Site, watch: Watch) -> Answer:
             known |= found
             if step.comes_home:
                 site.send([file.md5 for files in found.values() for file in files.values()])
-    except InputError as error:
+    except (InputError, OSError) as error:  # e.g. its disk is full
         log, reason = getattr(error, "log", log), str(error)
         return Answer(FAILED, site.name, outs, seconds, log, reason)
     except LackingError as error:
