@@ -1,9 +1,11 @@
 """Machines that others start, as docs/cluster_sites.md says: jobs of SLURM, pods of Kubernetes."""
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -57,12 +59,17 @@ class Slurm:
     port: int = field(default_factory=find_port)
 
     @property
+    def scratch(self) -> Path:
+        """A folder on a node's disk: with a short name, for sockets of at most 108 characters."""
+        return Path(tempfile.gettempdir()) / f"slurm-{self.port}"
+
+    @property
     def variables(self) -> dict[str, str]:
         """The environment in which the stand-ins are found."""
         return ENVIRONMENT | {
             "PATH": f"{self.folder}:{ENVIRONMENT['PATH']}",
             "JOBS": str(self.folder / "jobs"),
-            "TMPDIR": str(self.folder / "scratch"),
+            "TMPDIR": str(self.scratch),
         }
 
     @property
@@ -72,8 +79,8 @@ class Slurm:
 
     def install(self) -> None:
         """Writes the programs."""
-        for name in ("jobs", "scratch"):
-            (self.folder / name).mkdir(parents=True)
+        (self.folder / "jobs").mkdir(parents=True)
+        self.scratch.mkdir()
         for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
             (self.folder / name).write_text(text)
             (self.folder / name).chmod(0o755)
@@ -129,7 +136,7 @@ class Slurm:
 
     def find_commands(self) -> list[psutil.Process]:
         """The processes that run commands of stages."""
-        folders = (self.folder / "scratch").glob("tmp.*")
+        folders = self.scratch.glob("tmp.*")
         return [one for folder in folders for one in find_commands(folder / "machine")]
 
 
@@ -154,6 +161,7 @@ def started(slurm: Slurm) -> Iterator[subprocess.Popen[bytes]]:
             for process in processes:
                 if process.is_running():
                     process.kill()
+        shutil.rmtree(slurm.scratch, ignore_errors=True)
 
 
 def test_jobs_run_stages_with_the_same_bytes(tmp_path: Path) -> None:
@@ -183,9 +191,9 @@ def test_jobs_run_stages_with_the_same_bytes(tmp_path: Path) -> None:
         script.send_signal(signal.SIGINT)
         assert script.wait(60) == 0
         wait_until(lambda: not slurm.find_processes())
+        assert not list(slurm.scratch.glob("tmp.*"))
         assert len(list((slurm.folder / "jobs").glob("*/cancelled"))) == 2
         assert "Traceback" not in (slurm.folder / "said").read_text()
-    assert not list((slurm.folder / "scratch").glob("tmp.*"))
 
 
 def test_the_script_wants_certificates_that_only_you_can_read(tmp_path: Path) -> None:
@@ -199,6 +207,7 @@ def test_the_script_wants_certificates_that_only_you_can_read(tmp_path: Path) ->
         if not key.exists():
             write_keys(key.parent)
             key.chmod(0o640)
+    shutil.rmtree(slurm.scratch)
 
 
 def test_a_cancelled_job_is_submitted_again_and_its_stage_runs_again(tmp_path: Path) -> None:
