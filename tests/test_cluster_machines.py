@@ -184,3 +184,28 @@ def test_without_the_packages(project: Path) -> None:
         said = run("python", "-c", hidden, *program, cwd=project, status=2).stderr
         assert "run `make setup EXTRA=cluster`" in said
     run("python", "-c", hidden, "tools.repro", cwd=project)
+
+
+def test_a_scheduler_of_dask_alone(project: Path, tmp_path: Path) -> None:
+    with Machines(tmp_path / "machines") as cluster:
+        options = ["--host", "127.0.0.1", "--port", str(cluster.port), "--no-dashboard"]
+        cluster.start("scheduler", "distributed.cli.dask_scheduler", *options)
+        wait_until(lambda: "Scheduler at" in cluster.said("scheduler"))
+        said, _ = on_cluster(cluster, project, REPRO, status=2)
+        assert "its scheduler is not one of this project; run `make scheduler`" in said
+
+
+def test_a_folder_that_is_too_long_for_sockets(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    for command in (["tools.worker", "tcp://127.0.0.1:1"], ["tools.repro"]):
+        result = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=project,
+            env=ENVIRONMENT | {"TMPDIR": str(folder)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 2
+        assert "too long for a socket; set a shorter one, such as TMPDIR=/tmp" in result.stderr

@@ -24,7 +24,7 @@ from tools.cluster.address import (
     require_answer,
     require_dask,
 )
-from tools.engine.processes import PATIENCE, count_cores
+from tools.engine.processes import PATIENCE, count_cores, require_sockets
 
 PAUSE = 2.0  # seconds between the end of a worker and the next
 
@@ -39,6 +39,7 @@ def main(
     """Runs until Ctrl-C. If the scheduler is lost, or not yet there, it is looked for again."""
     require_dask()
     require_address(address)
+    require_sockets()
     signal.signal(signal.SIGTERM, raise_interrupt)
     slots = slots or count_cores()
     name = name or socket.gethostname()

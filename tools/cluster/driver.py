@@ -22,7 +22,13 @@ from distributed.scheduler import KilledWorker
 
 from stages.runtime.errors import InputError
 from tools.cluster import transfer
-from tools.cluster.address import PATIENCE, find_security, require_address, require_answer
+from tools.cluster.address import (
+    PATIENCE,
+    find_security,
+    is_of_this_machine,
+    require_address,
+    require_answer,
+)
 from tools.cluster.facts import Facts, explain_difference, find_facts
 from tools.cluster.join import run_text
 from tools.cluster.remote import Remote
@@ -37,6 +43,7 @@ from tools.cluster.shipment import (
 from tools.store.objects import hash_content
 
 WITHOUT_MACHINES = 30.0  # seconds without any machine, after which it is given up
+CUT = 60.0  # seconds without an answer of the scheduler; a cut connection is noticed after 30
 EVERY = 1.0  # seconds between two looks at the machines
 LOST = "the scheduler was lost; what had ended is recorded; run again when it is back"
 TRIES = 3  # of a shipment whose files were lost
@@ -95,6 +102,7 @@ class Connection:
     sent: set[str] = field(default_factory=set)  # MD5s of files that the scheduler has
     jobs: dict[str, Job] = field(default_factory=dict)  # by the keys of their tasks
     sending: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    answered: float = field(default_factory=time.monotonic)  # when the scheduler last has
     seen: float = field(default_factory=time.monotonic)  # when a machine was last there
 
     @property
@@ -238,6 +246,12 @@ class Connection:
     async def look_at_machines(self) -> None:
         """Learns which machines are there, and says of new ones why they are not used."""
         found = await self.client.scheduler.list_machines()
+        if found is None:
+            raise InputError(
+                "its scheduler is not one of this project; run `make scheduler`, or give Dask's "
+                "own `--preload tools.cluster.join`"
+            )
+        self.answered = time.monotonic()
         facts = {address: Facts(**one) for address, one in found.items()}
         reasons = {
             address: explain_difference(one, self.here, self.any_processor)
@@ -266,7 +280,9 @@ class Connection:
         """Raises an InputError if the scheduler, or for some time every machine, is lost."""
         if self.client.status not in ("running", "newly-created"):
             raise InputError(LOST)
-        if time.monotonic() - self.seen > WITHOUT_MACHINES:
+        if time.monotonic() - self.answered > CUT:
+            raise InputError(LOST)
+        if self.answered - self.seen > WITHOUT_MACHINES:
             raise InputError(f"no machine has been there for {WITHOUT_MACHINES:.0f} seconds")
 
     def stop(self, jobs: list[Job]) -> None:
@@ -346,13 +362,22 @@ def open_cluster(
         )
     cluster.do(cluster.watch_machines())
     machines = ", ".join(map(describe, cluster.usable.values()))
-    say(f"{address}: {machines}; dashboard: {client.dashboard_link}")
+    say(f"{address}: {machines}; dashboard: {describe_dashboard(client.dashboard_link)}")
     return cluster
 
 
 def describe(facts: Facts) -> str:
     """A machine, in words."""
     return f"{facts.name} ({facts.slots} slot{'s' * (facts.slots > 1)})"
+
+
+def describe_dashboard(link: str) -> str:
+    """How to look at the dashboard, which listens on the scheduler's own machine alone."""
+    host, _, port = link.partition("://")[2].partition("/")[0].rpartition(":")
+    own = f"http://127.0.0.1:{port}/status"
+    return (
+        own if is_of_this_machine(host) else f"{own} after `ssh -L {port}:127.0.0.1:{port} {host}`"
+    )
 
 
 def describe_place(job: Job, answer: Answer) -> str:

@@ -8,6 +8,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -17,12 +18,14 @@ from pathlib import Path
 
 import psutil
 
+from stages.runtime.errors import InputError
 from stages.runtime.starter import EVERY, is_alive
 
 OWN = str(Path(__file__).resolve().parents[2])  # the folder of this module's project
 LOGS = Path("logs")
 SECONDS = LOGS / "seconds.json"  # that each stage took when it last ran
 LAST_LINES = 15  # shown of a failed stage's log
+LONGEST = 70  # characters of the folder of a socket, whose path has 107 at most
 PATIENCE = 5.0  # seconds between asking a process to end and killing it
 # Each command runs in a process forked from one that has imported what most stages import, which
 # takes 0.3 to 1 second. No library that trains: TensorFlow must not be forked, and scikit-learn
@@ -40,11 +43,22 @@ PLAIN_MODULE = re.compile(
 )  # nothing for a shell to do
 
 
+def require_sockets() -> None:
+    """Raises an InputError if the folder for temporary files has too long a path for a socket."""
+    folder = tempfile.gettempdir()
+    if len(folder) > LONGEST:
+        raise InputError(
+            f"the folder for temporary files, {folder}, has a path of {len(folder)} characters, "
+            "too long for a socket; set a shorter one, such as TMPDIR=/tmp"
+        )
+
+
 def preload(framework: str = "") -> None:
     """Starts the process that the others are forked from; it imports while this one goes on.
 
     If there is none yet, that imports what can be forked of `framework`, too.
     """
+    require_sockets()
     PROCESSES.set_forkserver_preload([*LIBRARIES, *OF_FRAMEWORK.get(framework, [])])
     # Ctrl-C is for this process, which then stops the others.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
