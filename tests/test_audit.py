@@ -166,6 +166,7 @@ CHANGES: dict[str, Callable[[Images], Images]] = {
 HARDER = {("fashion_mnist", "of strong contrast"): 0.7, ("fashion_mnist", "in a frame"): 0.3}
 
 
+@pytest.mark.slow  # many inputs
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
 def test_near_duplicates_are_found(dataset: str) -> None:
     train, _ = sheet.read_files(sheet.find(SAMPLE / dataset)["train"])
@@ -217,6 +218,7 @@ def test_any_shape_and_few_images(shape: tuple[int, int, int], count: int) -> No
         assert (distance < NEAR).all()
 
 
+@pytest.mark.slow  # many inputs
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
 def test_a_shortlist_loses_none_that_a_search_in_all_ways_finds(
     dataset: str, monkeypatch: pytest.MonkeyPatch

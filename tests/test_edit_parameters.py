@@ -64,6 +64,7 @@ def count_comments(text: str) -> list[int]:
     return [text.count(one) for one in ("# one: {two", "# 'three", "# of the next", "# left")]
 
 
+@pytest.mark.slow  # many inputs
 @settings(max_examples=100, deadline=None)
 @given(st.data(), TREES, st.sampled_from(["\n", "\r\n"]), st.booleans())
 def test_only_the_lines_of_a_value_change(
@@ -170,6 +171,7 @@ def test_a_name_of_several_values_and_an_unusual_place_are_refused() -> None:
         set_values("a: [&x 1]\nb: *x\n", {"a": 3})
 
 
+@pytest.mark.slow  # many inputs
 def test_every_value_of_the_repository_can_be_written() -> None:
     """The old values again change nothing, new ones one line each, or the lines of a list."""
     text = (ROOT / "params.yaml").read_text()

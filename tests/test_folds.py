@@ -114,6 +114,7 @@ def test_groups_are_dealt_so_that_shares_are_equal() -> None:
     assert np.ptp(np.bincount(folds)) <= 3
 
 
+@pytest.mark.slow  # many inputs
 def test_an_image_is_no_duplicate_of_itself() -> None:
     images = np.random.default_rng(0).integers(0, 256, (60, 28, 28, 1)).astype(np.uint8)
     assert len(find_pairs(images, 0.5)) == 0

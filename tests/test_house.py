@@ -113,6 +113,7 @@ def test_make_check_says_that_dvc_yaml_declares_what_the_stages_import(house: Pa
     assert "-m tools.check_dependencies" in run("make", "--dry-run", "check", cwd=ROOT).stdout
 
 
+@pytest.mark.slow  # many inputs
 @pytest.mark.parametrize("name", ["dvc.yaml", "data/dvc.yaml"])
 def test_every_line_that_is_missing_is_named(house: Path, name: str) -> None:
     text = (house / name).read_text()

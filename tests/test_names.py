@@ -100,6 +100,7 @@ def test_every_module_that_shows_class_names_is_drawn_here() -> None:
     assert found | {*WITH_CAPTIONS} == set(KINDS)
 
 
+@pytest.mark.slow  # many inputs
 @pytest.mark.usefixtures("asian_font")
 def test_names_in_other_scripts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -136,6 +136,7 @@ def train_on(folder: Path, path: Path, **others: Any) -> tuple[NDArray[np.uint8]
     return read_splits(dataset)["train"][0][0], dataset
 
 
+@pytest.mark.slow  # many inputs
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:PIL")
 @pytest.mark.filterwarnings("ignore:IM image format")
 def test_every_format_and_mode(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_without_discordant_images_nothing_is_claimed() -> None:
     assert (difference.low, difference.high, difference.p) == (0, 0, 1)
 
 
+@pytest.mark.slow  # many inputs
 def test_holm_by_hand() -> None:
     # Sorted 0.01, 0.03, 0.04: times 3, 2, 1, and none smaller than the one before.
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
@@ -100,6 +101,7 @@ def test_a_model_does_not_differ_from_itself(metric: str) -> None:
     assert difference.low == difference.high == 0
 
 
+@pytest.mark.slow  # many inputs
 def test_chance_is_not_taken_for_a_difference() -> None:
     # Two models that are each right on a random nine tenths: the exact test errs on the safe side.
     found = [
@@ -118,6 +120,7 @@ def less(lost: int, gained: int = 0) -> NDArray[np.bool_]:
     return (images >= lost) & (BEST | (images >= 100 - gained))
 
 
+@pytest.mark.slow  # many inputs
 def test_what_is_not_significantly_worse_than_the_best() -> None:
     # 6 lost: p is twice 1/2^6, 0.031. 5 lost: 0.063. 8 lost, 2 gained: 0.109.
     for other, good in ((less(6), False), (less(5), True), (less(8, 2), True)):
@@ -127,6 +130,7 @@ def test_what_is_not_significantly_worse_than_the_best() -> None:
     assert find_not_worse({"alone": BEST}) == {"alone": True}
 
 
+@pytest.mark.slow  # many inputs
 def test_many_are_corrected_for_their_number() -> None:
     # 7 lost: p is 0.0156; times 3 it is below 0.05, times 4 it is not.
     for count, good in ((3, False), (4, True)):

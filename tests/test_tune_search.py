@@ -47,6 +47,7 @@ def table_of(planned: Plan, rows: list[Row], folder: Path) -> str:
     return (folder / "table.csv").read_text()
 
 
+@pytest.mark.slow  # many inputs
 def test_a_planted_best_is_found_and_is_better(tmp_path: Path) -> None:
     planned, make = plan(PARAMS, SPACE), Planted(PARAMS, peak, count=4000)
     rows = search(planned, 40, make, lambda row: None)
