@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stages import fetch_weights
-from stages.backbones import applications
 from stages.model_file.classifier import open_session
 from stages.runtime.errors import InputError
 from stages.weights.published import Arrays
@@ -231,6 +230,8 @@ def change_statistics(network: Any) -> None:
 def test_a_network_of_keras_is_exported_as_it_predicts(tmp_path: Path) -> None:
     import keras
 
+    from stages.backbones import applications  # it imports TensorFlow
+
     network = keras.applications.MobileNetV2(include_top=False, weights=None)
     change_statistics(network)
     network.save_weights(tmp_path / "MobileNetV2.weights.h5")
@@ -258,6 +259,8 @@ def test_an_export_that_computes_something_else_is_refused(
 ) -> None:
     import keras
     from keras import layers
+
+    from stages.backbones import applications
 
     def load(include_top: bool, weights: str) -> Any:
         first = layers.Conv2D(4, 3, name="first")
@@ -292,6 +295,8 @@ def test_an_export_that_computes_something_else_is_refused(
 def test_a_network_without_weights_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from stages.backbones import applications
+
     def fail(*arguments: Any, **options: Any) -> None:
         raise Exception("URL fetch failure on https://example.org/a.h5: None -- no\nnetwork")
 
