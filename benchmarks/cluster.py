@@ -27,7 +27,6 @@ from tabulate import tabulate
 
 from benchmarks.clone import clone, set_parameter
 from benchmarks.measure import measure
-from tools.engine.programs import call
 
 RUN = "fashion_mnist-decision_tree"
 SECONDS = (10, 100, 1000)  # of training, for which slots are counted
@@ -131,7 +130,7 @@ def measure_trials(folder: Path, address: str, count: int) -> dict[str, Any]:
     for name in ("models", "features"):
         kept = {RUN: read_run(folder)} if name == "models" else {}
         set_parameter(folder, name, kept)
-    call(folder, sys.executable, "-m", "tools.repro")
+    measure([sys.executable, "-m", "tools.repro"], folder, watch_memory=False)
     made = folder / "made"
     for path in (f"data/validation/{RUN}", f"data/models/{RUN}.onnx", f"plots/{RUN}"):
         (made / path).parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +140,7 @@ def measure_trials(folder: Path, address: str, count: int) -> dict[str, Any]:
         train = pipeline["stages"]["train"]["do"]
         train["cmd"] = "cp -r made/data made/plots ."
         train["deps"].append("made")
-    call(folder, sys.executable, "-m", "tools.repro", "--cluster", address)
+    measure([sys.executable, "-m", "tools.repro", "--cluster", address], folder, watch_memory=False)
     command: list[str | Path] = [sys.executable, "-m", "tools.sweep", "--cluster", address, RUN]
     nothing = measure([*command, "max_depth=5"], folder, watch_memory=False)
     values = ",".join(str(10 + number) for number in range(count))

@@ -23,7 +23,7 @@ from tools.engine.record import is_changed, read_inputs, record, restore, write_
 from tools.engine.signals import call_on_signals
 
 LOOK = 1.0  # seconds between two looks at a cluster
-WRITE = 1.0  # seconds between two writes of dvc.lock, which many stages may have ended in
+WRITE = 5.0  # seconds between two writes of dvc.lock, in which many stages may have ended
 RETRY = 0.5  # seconds, while another DVC process uses the files of a stage
 RAN, FROM_CACHE, UP_TO_DATE = "ran", "from the cache", "up to date"
 FAILED, NOT_RUN, INTERRUPTED = "failed", "not run", "interrupted"
@@ -205,7 +205,7 @@ class Schedule:
         processes.wait([signal_arrived, *sentinels], seconds)
 
     def write_locks(self, at_once: bool = True) -> None:
-        """Writes what was recorded to dvc.lock; for a cluster not more often than every second.
+        """Writes what was recorded to dvc.lock; for a cluster not more often than every WRITE.
 
         Each takes 10 ms per stage that is in it. What is not yet there is in DVC's run cache.
         """
