@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -160,6 +160,16 @@ class Machines:
         program = self.programs.pop(name)
         program.send_signal(signal.SIGINT)
         return program.wait(SECONDS)
+
+
+@pytest.fixture(scope="module")
+def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """A scheduler, and two machines with one slot each."""
+    with Machines(tmp_path_factory.mktemp("machines")) as cluster:
+        cluster.start_scheduler()
+        for name in ("one", "two"):
+            cluster.start_worker(name)
+        yield cluster
 
 
 def on_cluster(

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -19,22 +20,18 @@ REPRO = "tools.repro"
 SLEEP = "sleep 50"
 
 
-@pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    """A scheduler, and two machines with one slot each."""
-    with Machines(tmp_path_factory.mktemp("machines")) as cluster:
-        cluster.start_scheduler()
-        for name in ("one", "two"):
-            cluster.start_worker(name)
-        yield cluster
-
-
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Machines]:
     """A scheduler, for a test that breaks what it starts."""
     with Machines(tmp_path / "machines") as cluster:
         cluster.start_scheduler()
         yield cluster
+
+
+def sleep_once(began: Path) -> dict[str, Any]:
+    """A stage that sleeps when it runs for the first time, of which a file tells."""
+    first = f"if [ -e {began} ]; then true; else touch {began}; {SLEEP}; fi"
+    return stage("slow", first=first)
 
 
 def test_the_same_bytes_as_here(machines: Machines, fresh: Path, few: Path) -> None:
@@ -193,9 +190,7 @@ def test_what_runs_ends_with_the_one_who_asked(
 def test_a_killed_worker_is_started_again_and_its_stage_goes_on_elsewhere(
     own: Machines, tmp_path: Path
 ) -> None:
-    flag = tmp_path / "again"
-    first = f"if [ -e {flag} ]; then true; else touch {flag}; {SLEEP}; fi"
-    project = make(tmp_path / "project", {"slow": stage("slow", first=first)})
+    project = make(tmp_path / "project", {"slow": sleep_once(tmp_path / "began")})
     own.start_worker("one")
     driver = start_driver(own, project, REPRO)
     try:
@@ -218,13 +213,12 @@ def test_a_killed_worker_is_started_again_and_its_stage_goes_on_elsewhere(
 
 
 def test_a_machine_that_is_turned_off(own: Machines, tmp_path: Path) -> None:
-    flag = tmp_path / "again"
-    first = f"if [ -e {flag} ]; then true; else touch {flag}; {SLEEP}; fi"
-    project = make(tmp_path / "project", {"slow": stage("slow", first=first)})
+    began = tmp_path / "began"
+    project = make(tmp_path / "project", {"slow": sleep_once(began)})
     own.start_worker("one")
     driver = start_driver(own, project, REPRO)
     try:
-        wait_until(flag.exists)
+        wait_until(began.exists)
         own.start_worker("two")
         own.kill("one")
         said, _ = driver.communicate(timeout=60)

@@ -103,7 +103,7 @@ def give(keys: Path, folder: Path) -> None:
 def test_certificates(tmp_path: Path, project: Path) -> None:
     keys, strange = make_keys(tmp_path / "own"), make_keys(tmp_path / "strange")
     assert (
-        "is there already"
+        "exists; remove it"
         in run("python", "-m", "tools.cluster_keys", cwd=tmp_path / "own", status=2).stderr
     )
     assert keys.stat().st_mode & 0o777 == 0o700

@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,16 +15,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 SWEEP, NOISE, TUNE = "tools.sweep", "tools.noise", "tools.tune"
 TREE = "fashion_mnist-decision_tree"
 TRIALS = 50
-
-
-@pytest.fixture(scope="module")
-def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
-    """A scheduler, and two machines with one slot each."""
-    with Machines(tmp_path_factory.mktemp("machines")) as cluster:
-        cluster.start_scheduler()
-        for name in ("one", "two"):
-            cluster.start_worker(name)
-        yield cluster
 
 
 def status_of(project: Path) -> str:

@@ -16,8 +16,7 @@ def main() -> None:
     """Writes .cluster/keys, which git ignores, and says where to copy it."""
     if KEYS.exists():
         raise InputError(
-            f"{KEYS} is there already; remove it if its machines are to be used no more, and then "
-            "copy the new one to all"
+            f"{KEYS} exists; remove it to make new certificates, and then copy those to all machines"
         )
     write_keys(KEYS)
     typer.echo(

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.runtime.errors import InputError
-from tools.cluster.driver import Connection, describe_place
+from tools.cluster.connection import Connection
+from tools.cluster.delivery import describe_place
 from tools.cluster.shipment import DONE, Shipment, Step
 from tools.engine.places import Ended
 from tools.engine.stages import kind_of
@@ -28,7 +29,7 @@ class Away:
     @property
     def jobs(self) -> int:
         """The number of trials at a time; 1 while no machine is there."""
-        return max(1, self.connection.slots)
+        return max(1, self.connection.machines.slots)
 
     def begin(self, lab: Lab, progress: Progress, need: Need) -> Work:
         """Sends the stages that a trial still needs."""

@@ -19,12 +19,15 @@ from tools.cluster.claim import claim
 from tools.cluster.depot import Depot
 from tools.cluster.facts import Facts, find_facts
 from tools.cluster.remote import Remote
-from tools.cluster.runner import Site, Watch, run_shipment
+from tools.cluster.runner import Watch, run_shipment
 from tools.cluster.shipment import read_shipment, write_answer
+from tools.cluster.site import Site
 from tools.engine import processes
 
 SHRINK = 600.0  # seconds between two looks at how much there is
 PLACE = "CLUSTER_FOLDER"  # a variable with the folder of a machine, if it is not FOLDER
+BEGAN, PRINTED = "began", "printed"  # topics of Dask's events
+ATTEMPT = "#"  # between the key of a job and the number of an attempt, in the key of a task
 sites: dict[int, Site] = {}  # of the workers in this process, by their ids
 remotes: dict[int, Remote] = {}  # of the same
 
@@ -140,7 +143,8 @@ def run_text(text: str) -> None:
     which may be behind a firewall.
     """
     worker = get_worker()
-    key = worker.get_current_task()
+    key = str(worker.get_current_task())
+    job = key.partition(ATTEMPT)[0]
     site = sites[id(worker)]
 
     def is_cancelled() -> bool:
@@ -148,11 +152,11 @@ def run_text(text: str) -> None:
         return task is None or task.state != "executing" or worker.status.name != "running"
 
     def tell(said: str) -> None:
-        worker.log_event(f"log-{key}", {"machine": site.name, "text": said})
+        worker.log_event(PRINTED, {"key": job, "text": said})
 
-    worker.log_event("began", {"key": str(key), "machine": site.name})
+    worker.log_event(BEGAN, {"key": job, "machine": site.name})
     shipment = read_shipment(text)
     remotes[id(worker)].expect(shipment)
     answer = run_shipment(shipment, site, Watch(is_cancelled, tell))
-    arguments = {"key": str(key), "text": write_answer(answer)}
+    arguments = {"key": key, "text": write_answer(answer)}
     sync(worker.loop, lambda: worker.scheduler.answer(**arguments))

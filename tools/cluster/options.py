@@ -10,7 +10,7 @@ from tools.cluster.address import require_dask
 
 if TYPE_CHECKING:  # it imports Dask, in 1 s
     from tools.cluster.bench import Away
-    from tools.cluster.driver import Connection
+    from tools.cluster.connection import Connection
 
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own variable for an address
 ClusterAddress = Annotated[
@@ -30,10 +30,10 @@ def connect(address: str, any_cpu: bool) -> Iterator["Connection | None"]:
         yield None
         return
     require_dask()
-    from tools.cluster import driver
+    from tools.cluster import connection
 
-    with driver.connect(address, typer.echo, any_cpu) as connection:
-        yield connection
+    with connection.connect(address, typer.echo, any_cpu) as connected:
+        yield connected
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stages.runtime.errors import InputError
-from tools.cluster.driver import Connection, Job, describe_place
+from tools.cluster.connection import Connection
+from tools.cluster.delivery import Job, describe_place
 from tools.cluster.shipment import DONE, Shipment
 from tools.cluster.step import bring, is_portable, make_step
 from tools.engine.places import Ended
@@ -20,12 +21,12 @@ class ClusterPlace:
     @property
     def slots(self) -> int:
         """The number of stages that may run at a time; 1 while no machine is there."""
-        return max(1, self.connection.slots)
+        return max(1, self.connection.machines.slots)
 
     @property
     def shares_machine(self) -> bool:
         """Whether one of the machines is this one."""
-        return self.connection.shares_machine
+        return self.connection.machines.share_this_one
 
     def can_run(self, stage: Stage) -> bool:
         """Whether a stage may run there."""

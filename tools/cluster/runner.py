@@ -1,39 +1,25 @@
 """Runs the stages of a shipment, each in a folder that has what it declares and nothing else.
 
-It knows nothing of what brings shipments and files: see worker.py.
+It knows nothing of what brings shipments and files: see join.py.
 """
 
-import json
 import os
-import shutil
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from multiprocessing.process import BaseProcess
+from dataclasses import dataclass
 from pathlib import Path
 
 from stages.runtime.errors import InputError
-from stages.runtime.files import atomic_write, remove
+from stages.runtime.files import remove
 from stages.runtime.starter import STAGE
 from stages.runtime.unchanged import HASHED
-from tools.cluster.depot import Depot
-from tools.cluster.shipment import (
-    CANCELLED,
-    DONE,
-    FAILED,
-    LACKING,
-    Answer,
-    Shipment,
-    Step,
-    pack_all,
-    unpack_all,
-)
+from tools.cluster.shipment import CANCELLED, DONE, FAILED, LACKING, Answer, Shipment, Step
+from tools.cluster.site import LackingError, Site, bring, copy, read_known, take, write_known
 from tools.engine import processes
-from tools.store.objects import hash_content, require_confined
-from tools.trials.contents import File, Files, find_files, is_executable, select
+from tools.store.objects import require_confined
+from tools.trials.contents import Files, select
 from tools.trials.sandbox import write_values
 
 POLL = 0.2  # seconds between two looks at a command
@@ -47,43 +33,12 @@ class CancelledError(Exception):
     """Nobody waits for the answer."""
 
 
-class LackingError(Exception):
-    """Files that are nowhere: their MD5s are the arguments."""
+class CommandError(InputError):
+    """A command failed, or has not written an output; `log` is what it has printed."""
 
-
-@dataclass
-class Site:
-    """A machine that runs shipments: its name and folders.
-
-    `fetch` writes a file, by its MD5, to a path and returns false if nobody has it; `send` takes
-    the MD5s of files here to the one who asked.
-    """
-
-    name: str
-    folder: Path
-    fetch: Callable[[str, Path], bool]
-    send: Callable[[list[str]], None]
-    guard: threading.Lock = field(default_factory=threading.Lock)
-    locks: dict[str, threading.Lock] = field(default_factory=dict)
-
-    @property
-    def depot(self) -> Depot:
-        """The files that are here."""
-        return Depot(self.folder / "depot")
-
-    def find_known(self, step: Step) -> Path:
-        """Where is written what came of a step that has run here."""
-        return self.folder / "ran" / f"{step.key}.json"
-
-    def lock(self, key: str) -> threading.Lock:
-        """The lock of a step or file: two shipments may need the same."""
-        with self.guard:
-            return self.locks.setdefault(key, threading.Lock())
-
-    def sweep(self) -> None:
-        """Removes what a killed process has left behind, and files that were not used for long."""
-        shutil.rmtree(self.folder / "sandboxes", ignore_errors=True)
-        self.depot.sweep()
+    def __init__(self, reason: str, log: str) -> None:
+        super().__init__(reason)
+        self.log = log
 
 
 @dataclass(frozen=True)
@@ -114,9 +69,10 @@ def run_shipment(shipment: Shipment, site: Site, watch: Watch) -> Answer:
             known |= found
             if step.comes_home:
                 site.send([file.md5 for files in found.values() for file in files.values()])
+    except CommandError as error:
+        return Answer(FAILED, site.name, outs, seconds, error.log, str(error))
     except (InputError, OSError) as error:  # e.g. its disk is full
-        log, reason = getattr(error, "log", log), str(error)
-        return Answer(FAILED, site.name, outs, seconds, log, reason)
+        return Answer(FAILED, site.name, outs, seconds, log, str(error))
     except LackingError as error:
         return Answer(LACKING, site.name, outs, seconds, lacking=list(error.args))
     except CancelledError:
@@ -137,7 +93,7 @@ def run_step(step: Step, site: Site, watch: Watch) -> tuple[float, dict[str, Fil
     """The seconds of a step, the files of its outputs, and its log.
 
     Raises:
-        InputError: its command failed, or has not written an output; it has the `log`.
+        CommandError: its command failed, or has not written an output.
         LackingError: a file that it needs is nowhere.
         CancelledError: nobody waits for it any more.
     """
@@ -152,36 +108,17 @@ def run_step(step: Step, site: Site, watch: Watch) -> tuple[float, dict[str, Fil
         status = execute(step, folder, log, watch)
         took = time.monotonic() - started
         said = log.read_text(encoding="utf-8", errors="replace")[-LOG_CHARACTERS:]
+        if status:
+            raise CommandError(f"its command ended with status {status}", said)
         try:
-            if status:
-                raise InputError(f"its command ended with status {status}")
             found = {path: take(site, folder / path, path) for path in step.outs}
         except InputError as error:
-            error.log = said  # type: ignore[attr-defined]
-            raise
+            raise CommandError(str(error), said) from None
         write_known(step, site, found)
         return took, found, said
     finally:
         remove(folder)
         log.unlink(missing_ok=True)
-
-
-def read_known(step: Step, site: Site) -> dict[str, Files] | None:
-    """What came of a step when it ran here before, if all of it is still here."""
-    try:
-        found = unpack_all(json.loads(site.find_known(step).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError):
-        return None
-    names = [file.md5 for files in found.values() for file in files.values()]
-    return None if site.depot.find_lacking(names) else found
-
-
-def write_known(step: Step, site: Site, found: dict[str, Files]) -> None:
-    """Remembers what came of a step."""
-    path = site.find_known(step)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as partial:
-        partial.write_text(json.dumps(pack_all(found)), encoding="utf-8")
 
 
 def lay_out(step: Step, site: Site, folder: Path) -> None:
@@ -215,31 +152,6 @@ def require_inner(inner: str) -> str:
     return require_confined(inner) if inner else ""
 
 
-def bring(site: Site, md5: str) -> bool:
-    """Fetches a file; false if nobody has it."""
-    with site.lock(md5):
-        if not site.depot.find_lacking([md5]):
-            return True
-        partial = site.depot.find_partial(md5, uuid.uuid4().hex)
-        return site.fetch(md5, partial) and site.depot.take(partial, md5)
-
-
-def copy(site: Site, file: File, target: Path) -> None:
-    """Copies a file of the depot; one that is damaged there is fetched again, once."""
-    for attempt in range(2):
-        try:
-            shutil.copyfile(site.depot.find(file.md5), target)
-            if hash_content(target) == file.md5:
-                break
-        except FileNotFoundError:  # another shipment has found it to be damaged
-            pass
-        site.depot.drop_damaged(file.md5)
-        if attempt or not bring(site, file.md5):
-            raise LackingError(file.md5)
-    if file.executable:
-        target.chmod(target.stat().st_mode | 0o111)
-
-
 def execute(step: Step, folder: Path, log: Path, watch: Watch) -> int:
     """Runs the commands of a step in a folder; their exit status.
 
@@ -259,12 +171,7 @@ def execute(step: Step, folder: Path, log: Path, watch: Watch) -> int:
             processes.stop([process])
             raise CancelledError
         told += tell_more(log, told, watch)
-    return exit_status(process)
-
-
-def exit_status(process: BaseProcess) -> int:
-    """The exit status of a process that has ended."""
-    return int(process.exitcode or 0)
+    return process.exitcode or 0
 
 
 def tell_more(log: Path, told: int, watch: Watch) -> int:
@@ -275,16 +182,3 @@ def tell_more(log: Path, told: int, watch: Watch) -> int:
     if new:
         watch.tell(new.decode(errors="replace"))
     return len(new)
-
-
-def take(site: Site, path: Path, name: str) -> Files:
-    """Moves an output into the depot.
-
-    Raises:
-        InputError: it is missing, or is a link or has one.
-    """
-    files = dict[str, File]()
-    for inner, one in find_files(path, name):
-        files[inner] = File(hash_content(one), one.stat().st_size, is_executable(one))
-        site.depot.take(one, files[inner].md5)
-    return files

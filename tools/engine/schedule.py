@@ -207,7 +207,7 @@ class Schedule:
     def write_locks(self, at_once: bool = True) -> None:
         """Writes what was recorded to dvc.lock; for a cluster not more often than every WRITE.
 
-        Each takes 10 ms per stage that is in it. What is not yet there is in DVC's run cache.
+        Each takes 10 ms per stage that is in it. What is missing in it is in DVC's run cache.
         """
         late = self.cluster is None or time.monotonic() - self.written > WRITE
         if self.recorded and (at_once or late):

@@ -14,7 +14,6 @@ from dvc.repo import Repo
 from stages.check import check
 from stages.runtime.errors import InputError
 from stages.runtime.files import locked, remove
-from stages.runtime.lock import read_lock_file
 from stages.runtime.parameters import read_parameters
 from tools.engine import processes
 from tools.engine.plan import open_repository
@@ -182,22 +181,3 @@ def require_answers(lab: Lab) -> None:
             f"dvc.yaml: train@{lab.run} does not write {lab.answers}, by which trials are "
             "compared; choose a revision since November 2026"
         )
-
-
-def believe_audit(link: Link, entry: Entry) -> list[dict[str, Any]]:
-    """The outputs of the audit, if dvc.lock says that it has passed with just these inputs.
-
-    Trials never open the test images, so they do not run it: they train on no other images than
-    the pipeline does, and hold out others.
-
-    Raises:
-        InputError: dvc.lock does not say so.
-    """
-    recorded = read_lock_file().get(link.name, {})
-    known = {key: recorded.get(key) for key in entry}
-    if get_key(known | {"outs": []}) != get_key(entry | {"outs": []}):
-        raise InputError(
-            f"{link.name} has not passed with the data and code that are here; run `make repro`"
-        )
-    outs: list[dict[str, Any]] = recorded["outs"]
-    return outs
