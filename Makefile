@@ -24,7 +24,7 @@ ON_CLUSTER := $${CLUSTER:+--cluster "$$CLUSTER"} $${ANY_CPU:+--any-cpu}
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## create .venv from requirements.lock, unless it is up to date; EXTRA="cluster s3" adds these
 	@cmp -s requirements.lock .venv/requirements.lock || { $(MAKE) --no-print-directory install; exit; }; \

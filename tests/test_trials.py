@@ -252,7 +252,8 @@ if __name__ == "__main__":
         return number == 0
 
     with open_lab(run) as lab:
-        trials = [Trial(run, {key: 2000}), Trial(run, {key: 40})]  # the latter for longer than a look
+        # The second one, too, runs for longer than the time between two looks.
+        trials = [Trial(run, {key: 2000}), Trial(run, {key: 40})]
         outcomes = run_trials(lab, trials, 2, stop=stop)
     said = [[one.state, one.key, [dict(row) for row in one.curve], one.reason] for one in outcomes]
     print(json.dumps([said, seen]))

@@ -16,7 +16,7 @@ def main() -> None:
     """Writes .cluster/keys, which git ignores, and says where to copy it."""
     if KEYS.exists():
         raise InputError(
-            f"{KEYS} exists; remove it to make new certificates, and then copy those to all machines"
+            f"{KEYS} exists; remove it to make new certificates, and then copy these everywhere"
         )
     write_keys(KEYS)
     typer.echo(
