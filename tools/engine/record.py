@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import fsspec
 from dvc.dependency import ParamsDependency
 from dvc.exceptions import OutputNotFoundError
 from dvc.stage.cache import RunCacheNotFoundError
@@ -132,6 +133,15 @@ def is_checked_out(out: Any) -> bool:
             if os.path.samefile(os.path.join(out.fs_path, *key), out.cache.oid_to_path(value)):
                 return True
     return False
+
+
+def forget_lists() -> None:
+    """Drops the lists of folders that DVC has hashed; call it while none is to be committed.
+
+    It keeps them all in memory, and looks at each when it hashes the next: with 200 stages a
+    quarter of the processor time.
+    """
+    fsspec.filesystem("memory").store.clear()
 
 
 def read_orders(stages: Iterable[Stage]) -> dict[Path, list[str]]:

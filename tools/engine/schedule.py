@@ -19,7 +19,14 @@ from tools.engine.order import measure_urgency, next_stage, read_seconds
 from tools.engine.places import Cluster, Here, Job, Place
 from tools.engine.plan import Stage, is_redefined
 from tools.engine.processes import LOGS, SECONDS, find_warnings, last_lines, log_of
-from tools.engine.record import is_changed, read_inputs, record, restore, write_locks
+from tools.engine.record import (
+    forget_lists,
+    is_changed,
+    read_inputs,
+    record,
+    restore,
+    write_locks,
+)
 from tools.engine.signals import call_on_signals
 
 LOOK = 1.0  # seconds between two looks at a cluster
@@ -76,6 +83,7 @@ class Schedule:
         with self.bar, call_on_signals(self.interrupt) as signal_arrived:
             try:
                 while (waiting or self.running) and not self.interrupted:
+                    forget_lists()
                     if self.cluster is not None:
                         self.cluster.require_connection()
                     for name in [n for n, one in self.running.items() if one.has_ended]:

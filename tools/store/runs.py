@@ -6,6 +6,7 @@ not. dvc.lock comes from git; `tools.pull` takes only what that names.
 """
 
 import copy
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,7 @@ class CheckedStageCache(StageCache):  # type: ignore[misc]
         key = _get_stage_hash(stage)
         if self.from_remote and not Path(self._get_cache_dir(key)).exists():
             fetch_records(self.repo, self, key)
-        record: dict[str, Any] | None = super()._load(stage)
-        return record if record and get_key(record) == key else None
+        return next(read_records(self, key), None)
 
     def _create_stage(self, cache: dict[str, Any], wdir: str | None = None) -> Any:
         stage = super()._create_stage(cache, wdir)
@@ -59,20 +59,21 @@ def get_key(record: dict[str, Any]) -> str:
 
 def find_record(repo: Repo, key: str) -> dict[str, Any] | None:
     """The newest record of a key whose outputs DVC's cache has, by name alone; None without one."""
-    cache = StageCache(repo)
+    for record in read_records(StageCache(repo), key):
+        oids = [out["md5"] for out in record["outs"]]
+        if all(Path(repo.cache.local.oid_to_path(oid)).exists() for oid in oids):
+            return record
+    return None
+
+
+def read_records(cache: StageCache, key: str) -> Iterator[dict[str, Any]]:
+    """The records of a key that are what their key says, the newest first."""
     folder = Path(cache._get_cache_dir(key))
-    records = (
-        sorted(folder.iterdir(), key=lambda path: -path.stat().st_mtime_ns)
-        if folder.is_dir()
-        else []
-    )
-    for path in records:
+    paths = folder.iterdir() if folder.is_dir() else ()
+    for path in sorted(paths, key=lambda path: -path.stat().st_mtime_ns):
         record: dict[str, Any] | None = cache._load_cache(key, path.name)
         if record and get_key(record) == key:
-            oids = [out["md5"] for out in record["outs"]]
-            if all(Path(repo.cache.local.oid_to_path(oid)).exists() for oid in oids):
-                return record
-    return None
+            yield record
 
 
 def write_record(repo: Repo, record: dict[str, Any]) -> None:
