@@ -3,7 +3,7 @@ PYTHON ?= python3
 WANTED := $(if $(filter command,$(origin PYTHON)),$(PYTHON))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --require-hashes
-EXTRAS := cluster s3 s3-server
+EXTRAS := browser cluster s3 s3-server
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-config \
 	--custom-compile-command 'make lock'
 ACTIONLINT := .github/actionlint
