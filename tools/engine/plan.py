@@ -14,6 +14,7 @@ from dvc.exceptions import DvcException
 from dvc.fs import LocalFileSystem
 from dvc.repo import Repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
+from dvc.scm import NoSCM
 from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
 from dvc.stage.serialize import to_pipeline_file
 
@@ -49,6 +50,7 @@ def open_repository(locks: bool = True) -> Iterator[Repo]:
     require_readable(locks)
     try:
         with Repo(_wait_for_lock=True) as repo, repo.scm_context(quiet=True):
+            remember_index(repo)
             yield repo
     except DvcException as error:
         raise InputError(explain(error)) from None
@@ -141,3 +143,24 @@ def remember_parameters() -> None:
 
     if parse.__module__ != __name__:
         param.load_path, param.read_param_file = load, read
+
+
+def remember_index(repo: Repo) -> None:
+    """Makes DVC read git's index again only if it has changed: it looks for each output there."""
+    if isinstance(repo.scm, NoSCM):
+        return
+    git = repo.scm.dulwich.repo
+    read, path = git.open_index, Path(git.index_path())
+    known = dict[tuple[int, int, int], Any]()  # the last one
+
+    def open_index() -> Any:
+        if not path.exists():
+            return read()
+        found = path.stat()
+        state = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if state not in known:
+            known.clear()
+            known[state] = read()
+        return known[state]
+
+    git.open_index = open_index

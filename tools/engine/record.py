@@ -5,8 +5,9 @@ All of this needs DVC's lock on the repository (`repo.lock`).
 
 import glob
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,21 @@ from tools.store.objects import hash_content
 from tools.store.runs import CheckedStageCache
 
 WEIGHTS = "data/weights/"  # of networks that `features` uses
+
+
+@contextmanager
+def hash_once(stage: Any) -> Iterator[None]:
+    """Within it, DVC looks once at each file and folder that one of its stages depends on.
+
+    It hashes them again in each of the five steps before a command, and of the four after it.
+    """
+    for dep in stage.deps:
+        dep._build = cache(dep._build)
+    try:
+        yield
+    finally:
+        for dep in stage.deps:
+            del dep._build  # the method is used again
 
 
 def is_changed(stage: Any) -> bool:

@@ -21,6 +21,7 @@ from tools.engine.plan import Stage, is_redefined
 from tools.engine.processes import LOGS, SECONDS, find_warnings, last_lines, log_of
 from tools.engine.record import (
     forget_lists,
+    hash_once,
     is_changed,
     read_inputs,
     record,
@@ -113,7 +114,7 @@ class Schedule:
             if name is None:
                 break
             try:
-                with self.repo.lock:
+                with self.repo.lock, hash_once(self.stages[name].of_dvc):
                     self.begin(name)
             except LockError as error:
                 busy.add(name)
@@ -185,7 +186,7 @@ class Schedule:
         one = self.running.pop(name)
         took, where = time.monotonic() - one.started, ""
         try:
-            with self.repo.lock:
+            with self.repo.lock, hash_once(self.stages[name].of_dvc):
                 self.claim(self.stages[name])
                 ended = one.place.collect(self.stages[name], one.job, log_of(name))
                 took, where = ended.seconds or took, ended.where

@@ -72,8 +72,9 @@ class Lab:
             block = self.parameters["models"][self.run]
             require_may_vary(name, self.run, self.dataset, str(block["layout"]))
         parameters = with_values(self.parameters, trial.values)
+        own = {self.run: parameters["models"][self.run]}  # no value is one of another run
         try:
-            check(parameters)
+            check(parameters | {"models": own, "more": {}})
         except InputError as error:
             raise InputError(f"params.yaml: {error}") from None
         return parameters
