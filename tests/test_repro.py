@@ -255,6 +255,18 @@ def test_a_text_with_carriage_returns_is_an_input_like_any_other(tmp_path: Path)
     assert "1 up to date" in run("python", "-m", "tools.repro", cwd=project).stdout
 
 
+def test_an_output_that_git_tracks_meanwhile_is_refused(tmp_path: Path) -> None:
+    """Git's index is read again when it has changed."""
+    track = "touch last.txt && git add last.txt"
+    stages = {
+        "first": stage("first"),
+        "middle": stage("middle", "first", first=track),
+        "last": stage("last", "middle"),
+    }
+    said = run("python", "-m", "tools.repro", cwd=make(tmp_path, stages), status=1).stdout
+    assert "output 'last.txt' is already tracked by SCM" in said
+
+
 def test_a_mistake_in_dvc_yaml_is_told(tmp_path: Path) -> None:
     project = make(tmp_path, {"one": stage("one", "two"), "two": stage("two", "one")})
     said = run("python", "-m", "tools.repro", cwd=project, status=2).stderr

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import edit, replace, repro, run, start
+from dvc.utils.serialize import dumps_yaml
 
 from stages.runtime.errors import InputError
+from tools.store.runs import format_record
 from tools.trials.assignments import read_assignments
 
 RUN = "fashion_mnist-decision_tree"
@@ -276,3 +278,11 @@ def test_a_training_tells_each_epoch_and_can_be_stopped(project: Path) -> None:
     assert list((project / ".dvc/tmp").glob("trials*")) == []
     with (project / "logs/trials.jsonl").open() as file:
         assert [json.loads(row)["state"] for row in file] == ["stopped", "ran"]
+
+
+def test_a_record_is_written_as_dvc_writes_it() -> None:
+    deps = [{"path": "a: b", "md5": "0e1", "size": 1}, {"path": "c", "md5": "1.dir", "nfiles": 2}]
+    params = {"params.yaml": {"a": {0: 1.5}, "b": 1e-05, "c": "on", "d": "two\nlines", "e": None}}
+    for outs in ([{"path": "d", "md5": "2"}], [{"path": "e", "md5": "3"}]):
+        record = {"cmd": "a | b: c", "deps": deps, "params": params, "outs": outs}
+        assert format_record(record) == dumps_yaml(record)
