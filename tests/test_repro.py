@@ -263,7 +263,9 @@ def test_an_output_that_git_tracks_meanwhile_is_refused(tmp_path: Path) -> None:
         "middle": stage("middle", "first", first=track),
         "last": stage("last", "middle"),
     }
-    said = run("python", "-m", "tools.repro", cwd=make(tmp_path, stages), status=1).stdout
+    project = make(tmp_path, stages)
+    run("git", "add", "source.txt", cwd=project)
+    said = run("python", "-m", "tools.repro", cwd=project, status=1).stdout
     assert "output 'last.txt' is already tracked by SCM" in said
 
 
