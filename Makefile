@@ -14,13 +14,13 @@ ifeq ($(origin PATH),command line)
 override FOLDER := $(value PATH)
 override PATH := $(shell command -v ls >/dev/null && echo "$$PATH" || command -p getconf PATH)
 endif
-DATA := ANY_CPU APPLY BASE CLUSTER DATASET DRY EXTRA FOLDER FOLDS FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN SEED SEEDS SET SLOTS TEST TRIAL TRIALS WRITE
+DATA := ANY_CPU APPLY BASE CLUSTER DATASET DRY EXTRA FOLDER FOLDS FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN RUNS SEED SEEDS SET SLOTS TEST TRIAL TRIALS WRITE
 $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 ON_CLUSTER := $${CLUSTER:+--cluster "$$CLUSTER"} $${ANY_CPU:+--any-cpu}
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro predict add-data review resolve noise tune sweep learning-curves keep experiments push pull cluster-keys scheduler worker verify-files test test-quick campaign check \
+.PHONY: help setup install lock repro predict add-data review resolve noise tune sweep learning-curves label-issues keep experiments push pull cluster-keys scheduler worker verify-files test test-quick campaign check \
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
@@ -113,6 +113,10 @@ sweep: setup ## train RUN with all combinations of SET='C=0.3,3,10', as trials; 
 
 learning-curves: setup ## draw what sweeps over the training images of DATASET found
 	@$(BIN)/python -m tools.learning_curves -- "$$DATASET"
+
+label-issues: setup ## list the images of DATASET whose label may be wrong; FOLDS=5, RUNS="RUN RUN": whose models to ask
+	@$(BIN)/python -m tools.label_issues $${RUNS:+--runs "$$RUNS"} $${FOLDS:+--folds "$$FOLDS"} \
+		$${JOBS:+--jobs "$$JOBS"} $(ON_CLUSTER) -- "$$DATASET"
 
 keep: setup ## write the values of TRIAL, a name in the table of experiments, into params.yaml
 	@$(BIN)/python -m tools.keep -- "$$TRIAL"

@@ -71,7 +71,7 @@ def test_metrics_has_only_what_compare_reads() -> None:
     names = {path.name for path in (ROOT / "metrics").glob("*.json")}
     profiles = {path.name for path in (ROOT / "metrics" / "profile").iterdir()}
     assert names == profiles
-    ignored = {"tune", "learning_curves"}  # by .dvcignore
+    ignored = {"tune", "label_issues", "learning_curves"}  # by .dvcignore
     assert {path.name for path in (ROOT / "metrics").iterdir()} - ignored == names | {"profile"}
 
 

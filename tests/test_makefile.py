@@ -11,6 +11,7 @@ HOSTILE = (
 TARGETS = {
     "benchmark": ["FULL", "LOOP"],
     "experiments": ["METRIC"],
+    "label-issues": ["DATASET", "RUNS", "FOLDS", "JOBS", "CLUSTER"],
     "learning-curves": ["DATASET"],
     "noise": ["RUN", "SEEDS", "BASE", "HEAD", "CLUSTER"],
     "predict": ["MODEL", "IMAGE", "INVERT"],

@@ -22,10 +22,11 @@ from tools.parameters.edit import set_values, write_text
 from tools.revisions.looks import describe_looks
 from tools.trials.bench import Bench
 from tools.trials.lab import Lab, open_lab
+from tools.trials.results import identify_images
 from tools.trials.run import run_trials
 from tools.tuning.batch import Make
 from tools.tuning.comparison import Comparison, compare_with_default
-from tools.tuning.images import find_data_hash, identify_images
+from tools.tuning.data import find_data_hash
 from tools.tuning.importance import find_importances
 from tools.tuning.picture import draw_search
 from tools.tuning.plan import Plan

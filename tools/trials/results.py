@@ -18,7 +18,7 @@ from tools.trials.contents import Files, is_here, require_intact
 from tools.trials.held_out import HASH, IMAGES, identify, read_held_out
 from tools.trials.lab import Lab
 from tools.trials.progress import Progress
-from tools.trials.trial import FROM_CACHE, RAN, Outcome
+from tools.trials.trial import FROM_CACHE, RAN, Outcome, Trial
 
 EPOCH = re.compile(r"^Epoch \d+/\d+$", re.M)
 VALUE = re.compile(r" - (\w+): ([-+.e\d]+)")
@@ -70,6 +70,21 @@ def hash_held_out(lab: Lab, contents: Mapping[str, Files], parameters: Mapping[s
         return hash_split(*read_held_out(find_paths(lab, lab.raw, contents), parameters["fold"]))
     path = find_paths(lab, lab.held_out.outs[0], find_held_out(lab, contents, parameters))[HASH]
     return path.read_text(encoding="utf-8")
+
+
+def identify_images(lab: Lab, trial: Trial) -> NDArray[np.bytes_]:
+    """A hash of each validation image, (n,), of a trial that was made: of its pixels as read.
+
+    Raises:
+        InputError: they are no longer in DVC's cache.
+    """
+    parameters, contents = lab.find_parameters(trial), dict(lab.gates)
+    loading = next(link for link in lab.chain if lab.raw in link.outs)
+    entry = make_entry(loading, parameters, lab.roots, contents)
+    _, found = lab.find_outputs(loading, entry, here=False)
+    if found is None:
+        raise InputError(f"{lab.raw} of a trial is no longer in DVC's cache; run this again")
+    return identify_held_out(lab, found, parameters)
 
 
 def identify_held_out(

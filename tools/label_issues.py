@@ -1,0 +1,123 @@
+"""Lists the images of a data set whose label the models find least probable.
+
+.venv/bin/python -m tools.label_issues DATASET [--runs 'RUN RUN'] [--folds 5]
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from stages.runtime.command import run
+
+import typer
+from tqdm import tqdm
+
+from stages.figures.style import make_legible
+from stages.runtime.errors import InputError
+from stages.runtime.files import read_json
+from stages.runtime.lock import find_hash
+from stages.runtime.parameters import read_parameters
+from tools.cluster.options import AnyProcessor, ClusterAddress, open_bench
+from tools.labels.images import Images, read_images
+from tools.labels.issues import Ranking, rank_labels
+from tools.labels.picture import draw_issues
+from tools.labels.probabilities import average, cross_validate, read_test_probabilities
+from tools.trials.table import write_csv
+
+TABLE, PICTURE = "metrics/label_issues/{dataset}.csv", "plots/label_issues/{dataset}.png"
+COLUMNS = ("split", "index", "label", "suggested", "probability_of_label", "is_issue")
+LISTED = 100  # of the training images, and of the test images
+
+
+def main(
+    dataset: Annotated[str, typer.Argument(help="a data set in params.yaml")],
+    runs: Annotated[
+        str, typer.Option(help="those whose models answer; default: all with probabilities")
+    ] = "",
+    folds: Annotated[int, typer.Option(min=2, max=20, help="of cross-validation")] = 5,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="trainings in parallel; default: one per core")
+    ] = None,
+    cluster: ClusterAddress = "",
+    any_cpu: AnyProcessor = False,
+) -> None:
+    """Writes a table and a picture of the images of DATASET whose label may be wrong.
+
+    Training and validation images are judged by models that were trained on other folds of them,
+    test images by the models of the runs. It changes no label.
+    """
+    parameters = read_parameters()
+    if dataset not in parameters["data"]:
+        known = ", ".join(parameters["data"])
+        raise InputError(f"params.yaml has no data set {dataset}; choose one of {known}")
+    training, test = (
+        read_images(dataset, *which) for which in (("train", "validation"), ("test",))
+    )
+    own = [name for name, one in parameters["models"].items() if one["dataset"] == dataset]
+    answers = read_answers(dataset, runs.split() or own, own, len(test.labels), bool(runs))
+    with (
+        open_bench(cluster, any_cpu) as bench,
+        tqdm(total=len(answers) * folds, desc=dataset, unit="training") as bar,
+    ):
+        validated = [
+            cross_validate(name, dataset, training, folds, jobs, bar.update, bench)
+            for name in answers
+        ]
+    parts = {
+        "training": (training, rank_labels(training, average(validated), LISTED)),
+        "test": (test, rank_labels(test, average([*answers.values()]), LISTED)),
+    }
+    classes = read_json(Path("data/raw", dataset, "about.json"), classes=list)["classes"]
+    about = {
+        "data": find_hash(Path("data/raw", dataset)),
+        "runs": [*answers],
+        "folds": folds,
+        "seed": parameters["seed"],
+        "images": {part: len(images.labels) for part, (images, _) in parts.items()},
+        "issues": {part: ranking.issues for part, (_, ranking) in parts.items()},
+    }
+    table, picture = (Path(one.format(dataset=dataset)) for one in (TABLE, PICTURE))
+    write_csv(table, about, COLUMNS, to_rows(classes, parts))
+    draw_issues(dataset, make_legible(classes), parts, picture)
+    for part, (images, ranking) in parts.items():
+        typer.echo(f"{ranking.issues} of {len(images.labels)} {part} images may have a wrong label")
+    typer.echo(f"{table} lists those whose label is the least probable, {picture} shows some.")
+
+
+def read_answers(
+    dataset: str, names: Sequence[str], own: Sequence[str], images: int, named: bool
+) -> dict[str, Any]:
+    """What the models of runs answer for the test images, (n, classes), if with probabilities.
+
+    Raises:
+        InputError: there is none; or one that was `named` gives none, or is not of the data set.
+    """
+    found = dict[str, Any]()
+    for name in names:
+        if name not in own:
+            raise InputError(f"{dataset} has no run {name}; choose from {', '.join(own)}")
+        answers = read_test_probabilities(name, images)
+        if answers is not None:
+            found[name] = answers
+        elif named:
+            raise InputError(f"{name} gives no probabilities; leave it out")
+    if not found:
+        raise InputError(f"no run of {dataset} gives probabilities; add one to params.yaml")
+    return found
+
+
+def to_rows(
+    classes: Sequence[str], parts: Mapping[str, tuple[Images, Ranking]]
+) -> Iterator[list[Any]]:
+    """The values of `COLUMNS`."""
+    for images, ranking in parts.values():
+        for i, quality, suggested, is_issue in zip(
+            ranking.order, ranking.quality, ranking.suggested, ranking.is_issue, strict=True
+        ):
+            label, split = classes[images.labels[i]], images.splits[i]
+            other = classes[suggested]
+            yield [split, images.indices[i], label, other, f"{quality:.6f}", bool(is_issue)]
+
+
+if __name__ == "__main__":
+    run(main, "pipeline", "labels", "plots")

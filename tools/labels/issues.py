@@ -1,0 +1,41 @@
+"""Labels that may be wrong, by confident learning."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
+from numpy.typing import NDArray
+
+from tools.labels.images import Images
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Images by the probability of their label, the least probable first; all arrays are (m,).
+
+    `order` are their indices, `quality` is that probability, `suggested` the most probable class,
+    and `is_issue` says which labels confident learning takes for wrong; of all images, it takes
+    `issues` for that.
+    """
+
+    order: NDArray[np.int64]
+    quality: NDArray[np.float64]
+    suggested: NDArray[np.int64]
+    is_issue: NDArray[np.bool_]
+    issues: int
+
+
+def rank_labels(images: Images, probabilities: NDArray[np.float64], most: int) -> Ranking:
+    """The images whose label is the least probable, at `most` so many.
+
+    `probabilities` are (n, classes), by models that were not trained on the image. Confident
+    learning takes a label for wrong if another class is more probable than it usually is where it
+    is the label (Northcutt, Jiang and Chuang: Confident Learning, JAIR 70, 2021).
+    """
+    labels = images.labels
+    wrong = find_label_issues(labels, probabilities, filter_by="confident_learning", n_jobs=1)
+    quality = get_label_quality_scores(labels, probabilities, adjust_pred_probs=False)
+    order = np.argsort(quality, kind="stable")[:most]
+    suggested = probabilities.argmax(axis=1)
+    return Ranking(order, quality[order], suggested[order], wrong[order], int(wrong.sum()))
