@@ -45,10 +45,11 @@ ENVIRONMENT = {
 # all in these files, all that need one of these fixtures, and a few that have the mark. `run`
 # refuses to start DVC for any other.
 SLOW = {
-    *("test_accelerated.py", "test_augment.py", "test_backbones.py", "test_benchmarks.py"),
-    "test_checkpoint.py",
-    *("test_damaged_input.py", "test_export.py", "test_fit.py", "test_repro.py", "test_sample.py"),
-    *("test_svc.py", "test_threads.py", "test_workflows.py"),
+    *("accelerated", "augment", "backbones", "benchmarks", "check_lock", "checkpoint", "cluster"),
+    *("cluster_machines", "cluster_network", "cluster_sites", "cluster_trials", "damaged_input"),
+    *("export", "fit", "forked", "frameworks", "learning_curves", "makefile", "pipeline"),
+    *("recorded", "remote_files", "repro", "reruns", "resolve", "review", "s3", "sample", "setup"),
+    *("sharing", "splits", "svc", "threads", "verify_accuracies", "verify_files", "workflows"),
 }
 
 
@@ -73,10 +74,20 @@ SLOW_FIXTURES = {
 }
 
 
+def is_all_slow(path: Path) -> bool:
+    """Whether all tests in a file are slow."""
+    return path.stem.removeprefix("test_") in SLOW
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """`make test-quick` does not import what it leaves out: with its libraries, 3 s."""
+    return True if config.option.markexpr == "not slow" and is_all_slow(collection_path) else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks tests as `slow`, and puts them first, the longest before the others."""
     for item in items:
-        if item.path.name in SLOW or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        if is_all_slow(item.path) or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
     items.sort(
         key=lambda item: (item.get_closest_marker("slow") is None, item.path.name not in LONG)
