@@ -20,7 +20,9 @@ export $(DATA)
 ON_CLUSTER := $${CLUSTER:+--cluster "$$CLUSTER"} $${ANY_CPU:+--any-cpu}
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install lock repro predict add-data review resolve noise tune sweep learning-curves label-issues keep experiments push pull cluster-keys scheduler worker verify-files test test-quick campaign check \
+.PHONY: help setup install lock repro predict add-data review resolve noise tune sweep learning-curves \
+	label-issues keep experiments push pull cluster-keys scheduler worker verify-files test test-quick \
+	campaign check verify \
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
@@ -138,6 +140,9 @@ scheduler: setup ## start the scheduler of a cluster: CLUSTER=tls://0.0.0.0:8786
 
 worker: setup ## run what others ask for, until Ctrl-C: CLUSTER=tls://HOST:8786, SLOTS at a time, NAME of this machine
 	@$(BIN)/python -m tools.worker $${SLOTS:+--slots "$$SLOTS"} $${NAME:+--name "$$NAME"} -- "$$CLUSTER"
+
+verify: setup ## train a random run of the last commit again: is dvc.lock true? RUN=, RUNS=2, SEED=
+	@$(BIN)/python -m tools.verify $${RUNS:+--runs "$$RUNS"} $${SEED:+--seed "$$SEED"} -- $${RUN:+"$$RUN"}
 
 verify-files: setup ## read all that dvc.lock names, and mend what has changed unnoticed; DRY=1: only say it
 	@$(BIN)/python -m tools.verify_files $${DRY:+--dry-run}

@@ -21,6 +21,7 @@ TARGETS = {
     "scheduler": ["CLUSTER"],
     "setup": ["EXTRA"],
     "tune": ["RUN", "TRIALS", "FOLDS", "JOBS", "CLUSTER"],
+    "verify": ["RUN", "RUNS", "SEED"],
     "worker": ["CLUSTER", "SLOTS", "NAME"],
 }
 

@@ -47,15 +47,17 @@ def print_results() -> None:
 
 def read_processors() -> str:
     """The processors that the committed profiles name; profiling follows training."""
-    found = set()
-    for name in read_parameter("models"):
-        path = f"metrics/profile/{name}.json"
-        text = show_file(Path.cwd(), "HEAD", path)
-        with reading(f"HEAD: {path}", "JSON file", "commit that of `make repro`"):
-            profile = json.loads(text or "{}")
-        if isinstance(profile, dict) and "processor" in profile:  # not in old ones
-            found.add(str(profile["processor"]))
-    return " and ".join(sorted(found))
+    found = {read_processor(name) for name in read_parameter("models")}
+    return " and ".join(sorted(found - {""}))
+
+
+def read_processor(name: str) -> str:
+    """The processor that the committed profile of a run names; empty if it names none."""
+    path = f"metrics/profile/{name}.json"
+    text = show_file(Path.cwd(), "HEAD", path)
+    with reading(f"HEAD: {path}", "JSON file", "commit that of `make repro`"):
+        profile = json.loads(text or "{}")
+    return str(profile.get("processor", "")) if isinstance(profile, dict) else ""
 
 
 def results_table(metrics: Path, runs: Iterable[str]) -> str:

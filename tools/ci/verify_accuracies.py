@@ -36,7 +36,8 @@ def main() -> None:
         status = call(dvc, "repro")
     if status != 0:
         raise InputError("a stage failed: see the last lines of `dvc repro` above")
-    if wrong := [line for name in read_parameter("models") for line in other_accuracy(name)]:
+    runs = {name: Path("metrics", f"{name}.json") for name in read_parameter("models")}
+    if wrong := [line for name, path in runs.items() for line in other_accuracy(name, path)]:
         typer.echo(
             f"**Not reproduced: {'; '.join(wrong)}.** "
             "Run `dvc repro` and commit dvc.lock, metrics and plots.\n"
@@ -49,16 +50,16 @@ def call(*command: str | Path) -> int:
     return subprocess.run(command, stdout=sys.stderr, check=False).returncode
 
 
-def other_accuracy(name: str) -> list[str]:
-    """One line if the test accuracy of run `name` is outside its committed interval."""
-    path = Path("metrics", f"{name}.json")
-    committed = show_file(Path.cwd(), "HEAD", path.as_posix())
+def other_accuracy(name: str, path: Path) -> list[str]:
+    """One line if the test accuracy of run `name`, in `path`, is outside its committed interval."""
+    committed_path = f"metrics/{name}.json"
+    committed = show_file(Path.cwd(), "HEAD", committed_path)
     if committed is None:
-        return [f"`{name}`: {path} is not committed"]
+        return [f"`{name}`: {committed_path} is not committed"]
     was, now = json.loads(committed), read_json(path, test=dict)["test"]
     was = was.get("test", was)
     interval_of = dict.fromkeys(("accuracy_low", "accuracy_high"), NUMBER)
-    require_values(f"HEAD: {path}", was, interval_of, "commit that of `make repro`")
+    require_values(f"HEAD: {committed_path}", was, interval_of, "commit that of `make repro`")
     require_values(path, now, {"accuracy": NUMBER}, REMEDY)
     if was["accuracy_low"] <= now["accuracy"] <= was["accuracy_high"]:
         return []

@@ -1,0 +1,84 @@
+"""Whether a run came out again as recorded, and what it means if it did not."""
+
+from pathlib import Path
+
+import numpy as np
+from tabulate import tabulate
+
+from stages.profile import name_processor
+from stages.runtime.files import read_bytes
+from stages.runtime.parameters import read_parameters
+from stages.scoring.predictions import read_predictions
+from tools.ci.verify_accuracies import other_accuracy
+from tools.results import read_processor
+from tools.revisions.revision import name_classes
+from tools.verification.again import Again, Difference
+from tools.verification.commit import Commit
+
+VERIFIED, NOT_VERIFIED, OTHER_PROCESSOR = 0, 1, 3  # exit statuses
+
+
+def judge(commit: Commit, run: str, again: Again) -> tuple[int, str]:
+    """An exit status, and a text that says what came out and on which processor.
+
+    OTHER_PROCESSOR says that bytes differ for a reason that may be harmless: the processor has
+    another name than that of the commit, and the accuracy is within its committed interval.
+    """
+    recorded_on, here = read_processor(run) or "an unknown processor", name_processor()
+    ran = f"{', '.join(again.stages)} ran again on {here}; recorded on {recorded_on}."
+    if not again.differences:
+        as_recorded = f"All {len(again.outs)} outputs are as {commit.name} has them"
+        return VERIFIED, f"**Verified: `{run}`.** {as_recorded}. {ran}\n"
+    rows = [(one.path, describe_recorded(one), one.made) for one in again.differences]
+    header = ("output", f"MD5 in {commit.name}", "MD5 here")
+    predictions, wrong = compare_predictions(commit, run, again)
+    status, meaning = NOT_VERIFIED, "The same processor should give the same bytes."
+    if recorded_on != here:
+        meaning = (
+            "Another kind of processor may give other last digits (docs/processors.md): run this "
+            f"on {recorded_on}."
+        )
+        status = NOT_VERIFIED if wrong else OTHER_PROCESSOR
+    return status, "\n".join(
+        [
+            f"**Not verified: `{run}`.** {ran}\n",
+            f"{tabulate(rows, header, tablefmt='github', disable_numparse=True)}\n",
+            f"{' '.join([predictions, *wrong, meaning])}\n",
+        ]
+    )
+
+
+def describe_recorded(difference: Difference) -> str:
+    """The MD5 that dvc.lock records, and that of the file in git if it is another one."""
+    if difference.committed in (None, difference.recorded):
+        return difference.recorded
+    return f"{difference.recorded} in dvc.lock, {difference.committed} in git"
+
+
+def compare_predictions(commit: Commit, run: str, again: Again) -> tuple[str, list[str]]:
+    """How the predictions for the test images differ from those in git, in words.
+
+    And a line if the accuracy is outside its committed interval.
+    """
+    parameters = read_parameters()
+    classes = name_classes(parameters["data"][parameters["models"][run]["dataset"]])
+    path = Path("plots", run, "predictions.csv")
+    (actual, now), (committed_actual, committed) = (
+        read_predictions(path, read_bytes(one).decode(), classes)
+        for one in (find_made(commit, again, path), path)
+    )
+    scores = find_made(commit, again, Path("metrics", f"{run}.json"))
+    wrong = other_accuracy(run, scores)
+    if not np.array_equal(actual, committed_actual):
+        return f"{path} in {commit.name} is of other test images.", wrong
+    said = (
+        f"{np.count_nonzero(now != committed)} of {len(now):,} test images get another prediction "
+        f"than in {commit.name}; {np.mean(now == actual):.4f} of all are right, there "
+        f"{np.mean(committed == actual):.4f}."
+    )
+    return said, [f"{line}." for line in wrong]
+
+
+def find_made(commit: Commit, again: Again, path: Path) -> Path:
+    """Where a file is that a stage has written again."""
+    return commit.site.depot.find(again.outs[path.as_posix()][""].md5)
