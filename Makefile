@@ -22,7 +22,7 @@ ON_CLUSTER := $${CLUSTER:+--cluster "$$CLUSTER"} $${ANY_CPU:+--any-cpu}
 .DEFAULT_GOAL := help
 .PHONY: help setup install lock repro predict add-data review resolve noise tune sweep learning-curves \
 	label-issues keep experiments push pull cluster-keys scheduler worker verify-files test test-quick \
-	campaign check verify \
+	campaign check verify plots-page \
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
@@ -52,6 +52,9 @@ lock: setup ## rewrite requirements*.lock after an edit of the pins in pyproject
 		print(*(f"--group={name}" for name in pins["dependency-groups"]))')
 	for name in $(EXTRAS); do $(COMPILE) --output-file requirements-$$name.lock --constraint requirements.lock \
 		--extra "$$name" pyproject.toml || exit; done
+
+plots-page: setup ## rewrite .dvc/plots.html, the page of `dvc plots`, after a new version of DVC
+	@$(BIN)/python -m tools.plots_page
 
 repro: setup ## run what changed, JOBS in parallel, and print the results; PULL=1: reuse runs in the remote; CLUSTER=tls://...
 	@$(BIN)/python -m tools.repro $${JOBS:+--jobs "$$JOBS"} $${PULL:+--pull} $(ON_CLUSTER)
