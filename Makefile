@@ -93,11 +93,12 @@ test-quick: setup ## run the tests that train nothing and start no DVC
 campaign: setup ## try 200 kills and 2,000 damaged inputs of SEED=1; docs/reliability.md shows what held
 	@$(BIN)/python -m pytest -n auto --dist worksteal --campaign "$${SEED:-1}"
 
-check: setup ## check format, lint, types, the dependencies in dvc.yaml and the workflows
+check: setup ## check format, lint, types, the dependencies in dvc.yaml, the workflows and the container
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m tools.check_dependencies
+	@$(BIN)/check-jsonschema --quiet --schemafile .devcontainer/schema.json .devcontainer/devcontainer.json
 	@$(MAKE) --no-print-directory actionlint
 
 actionlint: setup
