@@ -109,9 +109,9 @@ def test_a_made_up_model_and_its_metrics_are_not_verified(
     said = capsys.readouterr().out
     assert said.startswith(f"**Not verified: `{NAME}`.**")
     forged = md5_of(project, TRAIN, MODEL)
-    assert re.search(rf"^\| {MODEL} +\| {forged} +\| {model} +\|$", said, re.M)
-    assert f"| {METRICS} " in said
-    assert "| plots/" not in said
+    assert re.search(rf"^\| `{MODEL}` +\| `{forged}` +\| `{model}` +\|$", said, re.M)
+    assert f"| `{METRICS}` " in said
+    assert "| `plots/" not in said
     images = len((project / f"plots/{NAME}/predictions.csv").read_text().splitlines()) - 1
     assert f"0 of {images} test images get another prediction" in said
     assert f"`{NAME}`: test accuracy" in said
@@ -126,8 +126,8 @@ def test_made_up_metrics_of_an_honest_model_are_not_verified(
     commit(project)
     assert verify(project, NAME) == 1
     said = capsys.readouterr().out
-    assert f"{good} in dvc.lock, {hash_bytes((project / METRICS).read_bytes())} in git" in said
-    assert f"| {MODEL} " not in said
+    assert f"`{good}` in dvc.lock, `{hash_bytes((project / METRICS).read_bytes())}` in git" in said
+    assert f"| `{MODEL}`" not in said
 
 
 @pytest.mark.parametrize(("accuracy", "status"), [(None, 3), (0.99, 1)])
@@ -138,11 +138,11 @@ def test_another_processor_explains_other_bytes_but_no_other_accuracy(
     if accuracy:
         make_up_accuracy(project, accuracy)
     profile = json.loads((project / PROFILE).read_text())
-    (project / PROFILE).write_text(json.dumps(profile | {"processor": "Z80"}))
+    (project / PROFILE).write_text(json.dumps(profile | {"processor": "Z80\n\n**Verified"}))
     commit(project)
     assert verify(project, NAME) == status
     said = capsys.readouterr().out
-    assert "recorded on Z80." in said
+    assert "recorded on `Z80\\n\\n**Verified`." in said
     assert "Another kind of processor may give other last digits" in said
 
 

@@ -22,8 +22,10 @@ from tools.engine.readable import require_readable
 from tools.engine.stages import find_timed, kind_of
 from tools.revisions.held_out import MEANING, NONE
 from tools.revisions.lock_changes import Reasons, explain
+from tools.revisions.markdown import code
 
 SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "images")
+LONGEST = 100  # characters of a processor's name
 OTHERS = "accuracy_without_near_duplicates"
 
 
@@ -48,7 +50,7 @@ def print_results() -> None:
 def read_processors() -> str:
     """The processors that the committed profiles name; profiling follows training."""
     found = {read_processor(name) for name in read_parameter("models")}
-    return " and ".join(sorted(found - {""}))
+    return " and ".join(code(one) for one in sorted(found - {""}))
 
 
 def read_processor(name: str) -> str:
@@ -57,7 +59,7 @@ def read_processor(name: str) -> str:
     text = show_file(Path.cwd(), "HEAD", path)
     with reading(f"HEAD: {path}", "JSON file", "commit that of `make repro`"):
         profile = json.loads(text or "{}")
-    return str(profile.get("processor", "")) if isinstance(profile, dict) else ""
+    return str(profile.get("processor", ""))[:LONGEST] if isinstance(profile, dict) else ""
 
 
 def results_table(metrics: Path, runs: Iterable[str]) -> str:

@@ -94,7 +94,10 @@ def find_input(commit: Commit, dep: Any, again: Again, tell: Tell) -> Files:
         return files
     writer = commit.find_out(dep).stage.addressing
     if not is_portable(commit.stages[writer]):
-        raise InputError(f"{dep.def_path} is missing; run `dvc repro {writer}`, then this again")
+        raise InputError(
+            f"{dep.def_path}: neither in DVC's cache nor in a remote; run `make pull` or "
+            f"`dvc repro {writer}`, then this again"
+        )
     run_again(commit, writer, again, tell)
     return find_input(commit, dep, again, tell)
 

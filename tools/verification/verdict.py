@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from tabulate import tabulate
 
 from stages.profile import name_processor
 from stages.runtime.files import read_bytes
@@ -11,6 +10,7 @@ from stages.runtime.parameters import read_parameters
 from stages.scoring.predictions import read_predictions
 from tools.ci.verify_accuracies import other_accuracy
 from tools.results import read_processor
+from tools.revisions.markdown import code, tabulate_cells
 from tools.revisions.revision import name_classes
 from tools.verification.again import Again, Difference
 from tools.verification.commit import Commit
@@ -24,25 +24,26 @@ def judge(commit: Commit, run: str, again: Again) -> tuple[int, str]:
     OTHER_PROCESSOR says that bytes differ for a reason that may be harmless: the processor has
     another name than that of the commit, and the accuracy is within its committed interval.
     """
-    recorded_on, here = read_processor(run) or "an unknown processor", name_processor()
-    ran = f"{', '.join(again.stages)} ran again on {here}; recorded on {recorded_on}."
+    here, recorded_on = name_processor(), read_processor(run)
+    there = code(recorded_on) if recorded_on else "an unknown processor"
+    ran = f"{', '.join(again.stages)} ran again on {code(here)}; recorded on {there}."
     if not again.differences:
         as_recorded = f"All {len(again.outs)} outputs are as {commit.name} has them"
         return VERIFIED, f"**Verified: `{run}`.** {as_recorded}. {ran}\n"
-    rows = [(one.path, describe_recorded(one), one.made) for one in again.differences]
-    header = ("output", f"MD5 in {commit.name}", "MD5 here")
+    rows = [[code(one.path), describe_recorded(one), code(one.made)] for one in again.differences]
+    table = tabulate_cells(rows, ["output", f"MD5 in {commit.name}", "MD5 here"])
     predictions, wrong = compare_predictions(commit, run, again)
     status, meaning = NOT_VERIFIED, "The same processor should give the same bytes."
     if recorded_on != here:
         meaning = (
             "Another kind of processor may give other last digits (docs/processors.md): run this "
-            f"on {recorded_on}."
+            f"on {there}."
         )
         status = NOT_VERIFIED if wrong else OTHER_PROCESSOR
     return status, "\n".join(
         [
             f"**Not verified: `{run}`.** {ran}\n",
-            f"{tabulate(rows, header, tablefmt='github', disable_numparse=True)}\n",
+            f"{table}\n",
             f"{' '.join([predictions, *wrong, meaning])}\n",
         ]
     )
@@ -51,8 +52,8 @@ def judge(commit: Commit, run: str, again: Again) -> tuple[int, str]:
 def describe_recorded(difference: Difference) -> str:
     """The MD5 that dvc.lock records, and that of the file in git if it is another one."""
     if difference.committed in (None, difference.recorded):
-        return difference.recorded
-    return f"{difference.recorded} in dvc.lock, {difference.committed} in git"
+        return code(difference.recorded)
+    return f"{code(difference.recorded)} in dvc.lock, {code(difference.committed)} in git"
 
 
 def compare_predictions(commit: Commit, run: str, again: Again) -> tuple[str, list[str]]:
