@@ -22,7 +22,7 @@ ON_CLUSTER := $${CLUSTER:+--cluster "$$CLUSTER"} $${ANY_CPU:+--any-cpu}
 .DEFAULT_GOAL := help
 .PHONY: help setup install lock repro predict add-data review resolve noise tune sweep learning-curves \
 	label-issues keep experiments push pull cluster-keys scheduler worker verify-files test test-quick \
-	campaign check verify plots-page \
+	campaign check verify plots-page report \
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
@@ -65,6 +65,9 @@ predict: setup ## classify pictures: MODEL=data/models/RUN.onnx, IMAGE=files or 
 		set -- $${JSON:+--json} "$$@" -- "$$MODEL"; \
 		if [ -e "$$IMAGE" ]; then set -- "$$@" "$$IMAGE"; else set -- "$$@" $$IMAGE; fi; \
 		$(BIN)/python -m tools.predict "$$@"
+
+report: setup ## write report.html: results, pictures, data, experiments and provenance on one page
+	@$(BIN)/python -m tools.report
 
 review: setup ## report what a change did to every run: BASE=main, HEAD=revision or experiment
 	@$(BIN)/python -m tools.review -- "$${BASE:-main}" $${HEAD:+"$$HEAD"}

@@ -12,9 +12,12 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import RevError, SCMError, resolve_rev
 from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.local import LocalFileSystem
 
 from stages.runtime.errors import InputError
-from stages.runtime.lock import Stages
+from stages.runtime.lock import Stages, read_lock_file
+from stages.runtime.parameters import read_parameters
+from tools.engine.readable import require_readable
 from tools.engine.repository import explain, find_project, is_shallow, require_commit
 from tools.revisions.definitions import read_definitions
 
@@ -52,6 +55,17 @@ def open_revision(name: str) -> Iterator[Revision]:
     with closing(DVCFileSystem(rev=commit or None, subrepos=is_part)) as files:
         own = DirFileSystem(str(place), files) if is_part else files
         yield Revision(title, commit, own, parameters, stages)
+
+
+def read_workspace() -> Revision:
+    """The files of this folder, as they are: nothing need have run, nor be in DVC's cache.
+
+    Raises:
+        InputError: DVC cannot read what is there.
+    """
+    require_readable()
+    files = DirFileSystem(str(Path.cwd()), LocalFileSystem())
+    return Revision("the workspace", "", files, read_parameters(), read_lock_file())
 
 
 def find_commit(name: str, folder: Path | None = None) -> str:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import scipy  # which imports scipy.stats, half a second, when it is first used
 from numpy.typing import NDArray
-from scipy.stats import binomtest, bootstrap, permutation_test
-from statsmodels.stats.multitest import multipletests
 
 from stages.scoring.metrics import METRICS
 
@@ -55,7 +54,7 @@ def compare_accuracy(right_before: NDArray[np.bool_], right_after: NDArray[np.bo
     low = high = 0.0
     p = 1.0
     if gained + lost:
-        test = binomtest(gained, gained + lost)
+        test = scipy.stats.binomtest(gained, gained + lost)
         interval = test.proportion_ci(1 - LEVEL, method="exact")
         scale = (gained + lost) / len(right_before)
         low, high = ((2 * share - 1) * scale for share in (interval.low, interval.high))
@@ -97,7 +96,7 @@ def compare_metric(
         return new - old
 
     ones = np.ones(len(labels), dtype=np.int64)
-    test = permutation_test(
+    test = scipy.stats.permutation_test(
         (0 * ones, ones),
         lambda x, y: score(y) - score(x),
         permutation_type="samples",
@@ -105,7 +104,7 @@ def compare_metric(
         n_resamples=RESAMPLES,
         rng=np.random.default_rng(0),
     )
-    interval = bootstrap(
+    interval = scipy.stats.bootstrap(
         (np.arange(len(labels)),),
         gain,
         vectorized=False,
@@ -125,6 +124,8 @@ def holm(p_values: list[float]) -> list[float]:
 
     If nothing differs at all, the chance that any of them is below a level is at most that level.
     """
+    from statsmodels.stats.multitest import multipletests  # 0.2 s
+
     return [float(p) for p in multipletests(p_values, method="holm")[1]] if p_values else []
 
 

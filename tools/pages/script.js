@@ -1,0 +1,33 @@
+"use strict";
+
+// A press on the title of a column sorts its table: by numbers where the cells have some.
+for (const button of document.querySelectorAll("th[aria-sort] button")) {
+  button.addEventListener("click", () => {
+    const title = button.parentElement;
+    const body = title.closest("table").tBodies[0];
+    const column = title.cellIndex;
+    const sign = title.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+    const read = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent;
+    const compare = (one, other) => {
+      const [a, b] = [read(one), read(other)];
+      if (a === "" || b === "") return (a === "") - (b === ""); // what is empty is last
+      const difference = Number(a) - Number(b);
+      return sign * (Number.isNaN(difference) ? a.localeCompare(b, "en", { numeric: true }) : difference);
+    };
+    for (const other of title.parentElement.cells) other.setAttribute("aria-sort", "none");
+    title.setAttribute("aria-sort", sign === 1 ? "ascending" : "descending");
+    body.append(...[...body.rows].sort(compare));
+  });
+}
+
+// A link into something folded unfolds it, and paper shows all.
+const unfold = () => {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let at = target; at; at = at.parentElement) if (at.tagName === "DETAILS") at.open = true;
+  target?.scrollIntoView();
+};
+addEventListener("hashchange", unfold);
+if (location.hash) unfold();
+addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("details")) folded.open = true;
+});

@@ -1,0 +1,46 @@
+"""Writes one page with all that is recorded here: results, pictures, data and where they come from.
+
+.venv/bin/python -m tools.report
+"""
+
+from pathlib import Path
+
+from stages.runtime.command import run
+
+import typer
+
+from tools.pages.page import write_page
+from tools.pages.picture import embed_all
+from tools.pages.report.recorded import read_recorded
+from tools.pages.report.results import show_comparison, tabulate_results
+from tools.pages.report.runs import describe_runs
+from tools.pages.text import count_bytes
+from tools.revisions.changed_pictures import read_pictures
+from tools.revisions.revision import read_workspace
+
+PAGE = Path("report.html")
+
+
+def main() -> None:
+    """Writes report.html, which needs no other file and no network.
+
+    What is not recorded here is said there, with the command that makes it.
+
+    Raises:
+        InputError: a file that it shows is not valid.
+    """
+    revision = read_workspace()
+    pictures = embed_all(read_pictures(revision))
+    runs = read_recorded(revision)
+    size = write_page(
+        "report/report.html.j2",
+        PAGE,
+        results=tabulate_results(runs),
+        comparison=show_comparison(pictures),
+        runs=describe_runs(revision, runs, pictures),
+    )
+    typer.echo(f"{PAGE}: {count_bytes(size)}; open it in a browser")
+
+
+if __name__ == "__main__":
+    run(main, "pipeline", "pictures")
