@@ -12,19 +12,16 @@ from typing import Annotated
 from stages.runtime.command import run
 
 import typer
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
 from tabulate import tabulate
 
 from stages.runtime.errors import InputError
 from stages.scoring.metrics import METRICS
 from tools.engine.readable import require_readable
-from tools.engine.repository import explain, is_shallow, require_commit
+from tools.engine.repository import is_shallow, require_commit
 from tools.revisions.best import OTHER_IMAGES, UNKNOWN, YES, Checked, Mark, Result, find_best
-from tools.revisions.definitions import read_definitions
-from tools.revisions.experiment_rows import Row, Splits, State, compare, scores_of_runs
+from tools.revisions.experiment_rows import Row, Splits
+from tools.revisions.experiments import Found, read_experiments
 from tools.revisions.held_out import MEANING, NONE
-from tools.revisions.trial_rows import read_trials
 
 WIDTHS = [27, 14, 28, 23, 8, 7, 23]  # of the columns; with the gaps 120 characters up to `best`
 NOTES = {  # by a word in the table
@@ -63,51 +60,32 @@ def show_experiments(metric: str = "accuracy", test: bool = False, run: str = ""
     Raises:
         InputError: there is no repository here, or DVC cannot read it; or no run has this metric.
     """
-    try:
-        with Repo(_wait_for_lock=True) as repo:
-            (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]
-            before = read_scores(commit, metric)
-            trials, checked = read_trials(repo, before, metric)
-    except DvcException as error:
-        raise InputError(explain(error)) from None
-    rows = [row for one in commit["experiments"] or [] for row in compare(one, commit, metric)]
-    rows = [row for row in rows + trials if run in ("", row.run)]
+    found = read_experiments(metric)
+    require_metric(metric, found)
+    rows = [row for row in found.rows if run in ("", row.run)]
     if not rows:
         lost = (
             "; DVC loses them in a shallow clone: `git fetch --unshallow`" if is_shallow() else ""
         )
         return (
-            f"There are no experiments on {name_of(commit)}; docs/experiments.md shows how to run "
+            f"There are no experiments on {found.name}; docs/experiments.md shows how to run "
             f"some{lost}."
         )
-    for one in before.keys() & {row.run for row in rows}:
-        rows.append(Row(one, name_of(commit), commit["rev"], "", before[one], ""))
-    return tabulate_rows(rows, commit["rev"], checked, metric, test)
+    for one in found.before.keys() & {row.run for row in rows}:
+        rows.append(Row(one, found.name, found.revision, "", found.before[one], ""))
+    return tabulate_rows(rows, found.revision, found.checked, metric, test)
 
 
-def name_of(commit: State) -> str:
-    """The branch or tag of a commit, or its short hash."""
-    return str(commit["name"] or commit["rev"][:7])
-
-
-def read_scores(commit: State, metric: str) -> dict[str, Splits]:
-    """The scores of the runs of a commit.
-
-    Raises:
-        InputError: no run has this metric, or the commit cannot be read.
-    """
-    if commit["data"] is None:
-        read_definitions("HEAD", commit["rev"], "correct and commit it")  # it knows the place
-        raise InputError(f"HEAD cannot be read: {commit['error']['msg']}; correct and commit it")
-    before = scores_of_runs(commit)
-    if not before:
+def require_metric(metric: str, found: Found) -> None:
+    """Raises an InputError unless the runs of the commit have scores, with this metric."""
+    if not found.before:
         raise InputError(
-            f"{name_of(commit)} has no scores by split in metrics/; run `dvc repro` and commit"
+            f"{found.name} has no scores by split in metrics/; run `dvc repro` and commit"
         )
-    known = {key for splits in before.values() for scores in splits.values() for key in scores}
+    of_runs = found.before.values()
+    known = {key for splits in of_runs for scores in splits.values() for key in scores}
     if metric not in known - {"images"}:
         raise InputError(f"no run has the metric {metric}; choose one of {sorted(known)}")
-    return before
 
 
 def tabulate_rows(

@@ -3,6 +3,7 @@
 .venv/bin/python -m tools.report
 """
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from stages.runtime.command import run
@@ -11,11 +12,16 @@ import typer
 
 from tools.pages.page import write_page
 from tools.pages.picture import embed_all
+from tools.pages.report.datasets import describe_datasets
+from tools.pages.report.experiments import describe_experiments
+from tools.pages.report.provenance import describe_provenance
 from tools.pages.report.recorded import read_recorded
 from tools.pages.report.results import show_comparison, tabulate_results
 from tools.pages.report.runs import describe_runs
+from tools.pages.report.searches import describe_searches
 from tools.pages.text import count_bytes
 from tools.revisions.changed_pictures import read_pictures
+from tools.revisions.experiments import read_experiments
 from tools.revisions.revision import read_workspace
 
 PAGE = Path("report.html")
@@ -38,6 +44,11 @@ def main() -> None:
         results=tabulate_results(runs),
         comparison=show_comparison(pictures),
         runs=describe_runs(revision, runs, pictures),
+        experiments=describe_experiments(read_experiments("accuracy"), runs),
+        searches=describe_searches(revision, pictures),
+        datasets=describe_datasets(revision, pictures),
+        provenance=describe_provenance(revision, runs),
+        made=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
     typer.echo(f"{PAGE}: {count_bytes(size)}; open it in a browser")
 

@@ -31,3 +31,25 @@ if (location.hash) unfold();
 addEventListener("beforeprint", () => {
   for (const folded of document.querySelectorAll("details")) folded.open = true;
 });
+
+// What is pointed at, or has the focus, is marked in all charts and tables that show it; a press
+// keeps it so until the next one.
+let kept = "";
+const mark = (key) => {
+  for (const shown of document.querySelectorAll("[data-key]")) {
+    shown.classList.toggle("on", shown.dataset.key === key);
+    shown.closest("svg")?.classList.remove("marking");
+  }
+  for (const shown of document.querySelectorAll("svg .on")) shown.closest("svg").classList.add("marking");
+};
+const keyOf = (event) => event.target.closest?.("[data-key]")?.dataset.key ?? "";
+for (const kind of ["pointerover", "focusin"]) addEventListener(kind, (event) => mark(keyOf(event) || kept));
+addEventListener("click", (event) => {
+  const key = keyOf(event);
+  if (!key) return;
+  kept = kept === key ? "" : key;
+  for (const button of document.querySelectorAll(".pick")) {
+    button.setAttribute("aria-pressed", String(keyOf({ target: button }) === kept));
+  }
+  mark(kept);
+});

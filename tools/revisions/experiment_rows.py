@@ -1,7 +1,9 @@
 """What each experiment changed, from what `dvc exp show` says."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dvc.utils.flatten import flatten
@@ -13,7 +15,8 @@ Splits = dict[str, dict[str, float]]  # the metrics of a run, by split
 class Row(NamedTuple):
     """A run that an experiment changed; `run` is empty if it changed none or has not finished.
 
-    `state` is the change of the metric on the validation images, or why there is none.
+    `state` is the change of the metric on the validation images, or why there is none. `values` are
+    those that differ from the commit's, by dotted name in params.yaml; `parameters` shows them.
     """
 
     run: str
@@ -22,6 +25,7 @@ class Row(NamedTuple):
     parameters: str
     scores: Splits
     state: str
+    values: Mapping[str, Any] = MappingProxyType({})
 
 
 def compare(experiment: State, commit: State, metric: str) -> list[Row]:
@@ -31,8 +35,9 @@ def compare(experiment: State, commit: State, metric: str) -> list[Row]:
     if now["data"] is None:
         return [Row("", name, "", "", {}, "broken")]
     old, new = parameters(commit), parameters(now)
-    edits = [f"{key}={new[key]}" for key in new if new[key] != old.get(key)]
-    edited = re.sub(r"models\.([^ ]+?)\.params\.", r"\1.", " ".join(edits))
+    values = {key: value for key, value in new.items() if value != old.get(key)}
+    edits = " ".join(f"{key}={value}" for key, value in values.items())
+    edited = re.sub(r"models\.([^ ]+?)\.params\.", r"\1.", edits)
     state = (experiment["executor"] or {"state": "success"})["state"]
     if state != "success":
         return [Row("", name, "", edited, {}, state)]
@@ -46,7 +51,7 @@ def compare(experiment: State, commit: State, metric: str) -> list[Row]:
         if metric in was.get("validation", {}) and "validation" in scores:
             change = f"{scores['validation'][metric] - was['validation'][metric]:+.4f}"
         own = re.sub(rf"(?<!\S){re.escape(changed)}\.", "", edited)  # without the name of the run
-        rows.append(Row(changed, name, now["rev"], own, scores, change))
+        rows.append(Row(changed, name, now["rev"], own, scores, change, values))
     return rows or [Row("", name, "", edited, {}, "none")]
 
 

@@ -46,7 +46,7 @@ def read_trials(
             change = f"{scores[metric] - was[metric]:+.4f}"
         revision = f"trial {trial.name} {trial.folds}"
         splits = {"validation": scores}
-        rows.append(Row(trial.run, trial.name, revision, shown, splits, change))
+        rows.append(Row(trial.run, trial.name, revision, shown, splits, change, trial.chosen))
         checked[trial.run, revision] = answers
     return rows, checked
 

@@ -19,3 +19,18 @@ def write_csv(
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
         writer.writerows(rows)
+
+
+def read_csv(text: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """What a table says of itself, and its rows, from the text that `write_csv` has written.
+
+    Raises:
+        ValueError: it is not such a table.
+    """
+    lines = text.splitlines()
+    heads = [line.removeprefix("# ").partition(": ") for line in lines if line.startswith("# ")]
+    about = {key: json.loads(value) for key, _, value in heads}
+    rows = list(csv.DictReader(lines[len(heads) :], strict=True))
+    if not rows or any(None in row or None in row.values() for row in rows):
+        raise ValueError("a row has more or fewer cells than there are columns, or there is none")
+    return about, rows

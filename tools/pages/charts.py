@@ -1,0 +1,146 @@
+"""Two charts of many experiments as inline SVG, which share the key of each experiment."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from tools.pages.scale import Tick, choose_decades, choose_ticks, place, scale_values
+
+STEP, HEIGHT, TOP, SIDE = 150, 240, 44, 70  # of parallel coordinates; pixels, as below
+WIDTH, TALL, LEFT, BELOW, RIGHT = 640, 300, 52, 44, 130
+SHADES = 5  # of lines, from the least to the most accurate
+RESULT = "validation accuracy"
+
+
+class Tried(NamedTuple):
+    """A recipe that was tried: its key on the page, name, values as YAML has them, and result.
+
+    `accuracy`, with the ends of its interval, is on the validation images; `milliseconds` is the
+    median time for one image, None where it was not measured. `kind` is "default", "best" or "".
+    """
+
+    key: str
+    name: str
+    values: Mapping[str, str]
+    accuracy: float
+    interval: tuple[float, float]
+    milliseconds: float | None = None
+    kind: str = ""
+
+    @property
+    def title(self) -> str:
+        """What a pointer on it shows."""
+        shown = [f"{name}={value}" for name, value in self.values.items()]
+        time = [] if self.milliseconds is None else [f"{self.milliseconds:.3g} ms per image"]
+        return ", ".join([f"{self.name}: {RESULT} {self.accuracy:.4f}", *time, *shown])
+
+
+class Axis(NamedTuple):
+    """A vertical axis at `x`, with texts at heights."""
+
+    name: str
+    x: float
+    ticks: list[Tick]
+
+
+class Item(NamedTuple):
+    """A recipe in a chart: `points` is a line, or one point and an interval."""
+
+    key: str
+    title: str
+    kind: str
+    name: str
+    points: list[tuple[float, float]]
+
+
+class Chart(NamedTuple):
+    """A chart of some pixels; in the order in which its items are drawn."""
+
+    title: str
+    width: int
+    height: int
+    axes: list[Axis]
+    items: list[Item]
+    across: list[Tick] = []  # noqa: RUF012 - of a horizontal axis
+
+
+def draw_parallel(title: str, tried: Sequence[Tried]) -> Chart | None:
+    """Parallel coordinates: a line for each recipe through its values, and at last its accuracy.
+
+    The axes are the parameters that differ; None if none does.
+    """
+    names = (
+        [name for name in tried[0].values if len({one.values[name] for one in tried}) > 1]
+        if tried
+        else []
+    )
+    if not names:
+        return None
+    columns = [scale_values([one.values[name] for one in tried]) for name in names]
+    columns.append(scale_values([f"{one.accuracy:.4f}" for one in tried]))
+    axes = [
+        Axis(
+            name,
+            SIDE + STEP * index,
+            [Tick(height_of(tick.at), tick.text) for tick in column.ticks],
+        )
+        for index, (name, column) in enumerate(zip([*names, RESULT], columns, strict=True))
+    ]
+    items = [
+        Item(
+            one.key,
+            one.title,
+            one.kind or f"shade{min(int(columns[-1].places[index] * SHADES), SHADES - 1)}",
+            one.name,
+            [
+                (axis.x, height_of(column.places[index]))
+                for axis, column in zip(axes, columns, strict=True)
+            ],
+        )
+        for index, one in enumerate(tried)
+    ]
+    order = sorted(
+        zip(tried, items, strict=True), key=lambda pair: (pair[0].kind, pair[0].accuracy)
+    )
+    width, height = 2 * SIDE + STEP * len(names), TOP + HEIGHT + 16
+    return Chart(title, width, height, axes, [item for _, item in order])
+
+
+def height_of(place: float) -> float:
+    """The y of a place on an axis of parallel coordinates."""
+    return round(TOP + HEIGHT * (1 - place), 1)
+
+
+def draw_scatter(title: str, tried: Sequence[Tried]) -> Chart | None:
+    """Accuracy against the time for one image; None if no time was measured."""
+    timed = [one for one in tried if one.milliseconds]
+    if not timed:
+        return None
+    low = min(one.interval[0] for one in timed)
+    high = max(one.interval[1] for one in timed)
+    decades = choose_decades(
+        min(one.milliseconds or 1 for one in timed), max(one.milliseconds or 1 for one in timed)
+    )
+
+    def at_time(milliseconds: float) -> float:
+        share = place(milliseconds, decades[0], decades[-1], logarithmic=True)
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * share, 1)
+
+    def at_accuracy(accuracy: float) -> float:
+        return round(14 + (TALL - BELOW - 14) * (1 - place(accuracy, low, high)), 1)
+
+    ticks = [Tick(at_accuracy(one), f"{one:.3g}") for one in choose_ticks(low, high)]
+    items = [
+        Item(
+            one.key,
+            one.title,
+            one.kind,
+            one.name,
+            [
+                (at_time(one.milliseconds or 1), at_accuracy(y))
+                for y in (one.accuracy, *one.interval)
+            ],
+        )
+        for one in sorted(timed, key=lambda one: one.kind)
+    ]
+    across = [Tick(at_time(one), f"{one:g}") for one in decades]
+    return Chart(title, WIDTH, TALL, [Axis(RESULT, LEFT, ticks)], items, across)
