@@ -21,7 +21,7 @@ def write_page(template: str, out: Path, **content: Any) -> int:
     use no style but those of this folder: its policy names their hashes.
     """
     text = open_environment().get_template(template).render(**content)
-    encoded = text.encode()
+    encoded = text.encode(errors="xmlcharrefreplace")  # half of a surrogate pair, of JSON
     with atomic_write(out) as path:
         path.write_bytes(encoded)
     return len(encoded)

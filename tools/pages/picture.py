@@ -47,13 +47,13 @@ def embed(name: str, content: bytes) -> Picture:
     with reading(name, "PNG file", REMEDY):
         image = Image.open(io.BytesIO(content), formats=["PNG"])
         image.load()
-    kind = "png"
-    if max(image.size) <= LONGEST:
-        # Half the size of matplotlib's PNG at `method` 1 or 4, which takes half as long again.
-        buffer = io.BytesIO()
-        image.save(buffer, "WEBP", lossless=True, quality=0, method=1, exact=True)
-        if buffer.tell() < len(content):
-            kind, content = "webp", buffer.getvalue()
+        kind = "png"
+        if max(image.size) <= LONGEST:
+            # Half the size of matplotlib's PNG at `method` 1, and at 4, which takes longer.
+            buffer = io.BytesIO()
+            image.save(buffer, "WEBP", lossless=True, quality=0, method=1, exact=True)
+            if buffer.tell() < len(content):
+                kind, content = "webp", buffer.getvalue()
     return Picture(
         Markup(f"data:image/{kind};base64,{base64.b64encode(content).decode()}"), *image.size
     )

@@ -102,10 +102,10 @@ def tabulate_nearest(revision: Revision, dataset: str) -> Table | None:
     path = f"data/audit/{dataset}.csv"
     if not revision.files.isfile(path):
         return None
-    text = read_text(revision, path)
-    if text.count("\n") < 2:  # only its header
-        return None
     with reading(f"{revision.name}: {path}", "list of near duplicates", COMMIT):
+        text = read_text(revision, path)
+        if text.count("\n") < 2:  # only its header
+            return None
         _, pairs = read_csv(text)
         pairs.sort(key=lambda pair: float(pair["distance"]))
         rows = [

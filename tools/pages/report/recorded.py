@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from stages.runtime.files import NUMBER, require_values
+from stages.runtime.parameters import name_change
 from tools.revisions.experiment_rows import Splits
 from tools.revisions.recorded import COMMIT, read_json, read_scores
 from tools.revisions.revision import Revision
@@ -67,6 +68,7 @@ def read_profile(revision: Revision, run: str) -> dict[str, Any]:
 def find_edited(revision: Revision, stage: str) -> list[str]:
     """The parameters whose values differ from those that dvc.lock records of a stage."""
     recorded = revision.stages.get(stage, {}).get("params", {}).get("params.yaml", {})
+    now = {name: get_value(revision.parameters, name) for name in recorded}
     return [
-        name for name, value in recorded.items() if get_value(revision.parameters, name) != value
+        name_change(name, recorded[name], now[name]) for name in now if recorded[name] != now[name]
     ]

@@ -12,7 +12,7 @@ from tools.pages.picture import Figure, Picture
 from tools.pages.report.recorded import Recorded
 from tools.pages.report.results import OTHERS, show_accuracy
 from tools.pages.text import Cell, Table, count_bytes, to_cell
-from tools.revisions.recorded import NOISE, read_noise, read_text
+from tools.revisions.recorded import COMMIT, NOISE, read_noise, read_text
 from tools.revisions.revision import Revision, recipe_of
 from tools.revisions.run_tables import describe_spread
 from tools.trials.values import show
@@ -114,7 +114,8 @@ def list_figures(revision: Revision, run: str, pictures: Mapping[str, Picture]) 
     folder = f"plots/{run}/pictures"
     if not revision.files.isfile(f"{folder}/README.md"):
         return []
-    captions = dict(SHOWN.findall(read_text(revision, f"{folder}/README.md")))
+    with reading(f"{revision.name}: {folder}/README.md", "text file", COMMIT):
+        captions = dict(SHOWN.findall(read_text(revision, f"{folder}/README.md")))
     drawn = [name for name in captions if f"{folder}/{name}.png" in pictures]
     order = [name for name in FIRST if name in drawn]
     order += [name for name in drawn if name not in FIRST]
@@ -135,14 +136,14 @@ def describe_noise(revision: Revision, run: str) -> tuple[str, Table | None]:
     if known is None:
         return "", None
     path = NOISE.format(run=run)
-    split = "validation" if "validation_accuracy" in known else "test"
-    accuracy = known.get("validation_accuracy") or known["accuracy"]
+    key = "validation_accuracy" if "validation_accuracy" in known else "accuracy"
+    split = "validation" if key == "validation_accuracy" else "test"
     recipe = "this" if recipe_of(revision, run) == known["recipe"] else "another"
-    with reading(path, "file of seed noise", f"run `make noise RUN={run}`"):
+    with reading(f"{revision.name}: {path}", "file of seed noise", f"run `make noise RUN={run}`"):
         rows = [
             [Cell(str(seed), seed), to_cell(one)]
-            for seed, one in zip(known["seeds"], accuracy, strict=True)
+            for seed, one in zip(known["seeds"], known[key], strict=True)
         ]
-        spread = describe_spread(split, accuracy)
+        spread = describe_spread(split, known[key])
     said = f"{spread[0].upper()}{spread[1:]}, measured with {recipe} recipe."
     return said, Table("seeds", ["seed", f"{split} accuracy"], rows)

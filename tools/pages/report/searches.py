@@ -45,11 +45,12 @@ def describe_searches(revision: Revision, pictures: Mapping[str, Picture]) -> li
 def describe_search(revision: Revision, run: str, pictures: Mapping[str, Picture]) -> Search:
     """The search of a run."""
     path = TABLE.format(run=run)
-    text = read_text(revision, path)
-    with reading(path, "table of a search", f"run `make tune RUN={run}`"):
-        about, rows = read_csv(text)
+    with reading(f"{revision.name}: {path}", "table of a search", f"run `make tune RUN={run}`"):
+        about, rows = read_csv(read_text(revision, path))
         tried = to_tried(run, rows)
         images, folds = int(rows[0]["images"]), int(about["folds"])
+        title = f"{run}: parameters and validation accuracy of each trial"
+        parallel = draw_parallel(title, tried)
     on = f"{folds} folds" if folds else "the images that the run holds out"
     said = f"{len(rows)} recipes, trial 0 being the default, on {on}: {images:,} validation images."
     figures = []
@@ -60,7 +61,7 @@ def describe_search(revision: Revision, run: str, pictures: Mapping[str, Picture
         run,
         said,
         tabulate_best(run, tried),
-        draw_parallel(f"{run}: parameters and validation accuracy of each trial", tried),
+        parallel,
         figures,
     )
 
