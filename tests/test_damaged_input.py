@@ -21,6 +21,8 @@ import pytest
 from campaign import Campaign
 from conftest import ROOT
 from damage import READ, REFUSED, attempt, damage, no_file
+from fsspec.implementations.dirfs import DirFileSystem
+from fsspec.implementations.local import LocalFileSystem
 from onnx import TensorProto, helper
 from PIL import Image
 from weight_files import write_hdf5, write_torch_file
@@ -46,7 +48,16 @@ from stages.weights import torch_file
 from stages.weights.published import LARGEST, read_hdf5
 from tools.ci import comment
 from tools.engine.lock_file import restore_damaged
+from tools.pages.page import write_page
+from tools.pages.picture import embed_all
+from tools.pages.report.datasets import describe_datasets
+from tools.pages.report.recorded import SIZES, TIMES, read_recorded
+from tools.pages.report.results import tabulate_results
+from tools.pages.report.runs import describe_runs
+from tools.pages.report.searches import describe_searches
 from tools.prediction.fit_picture import read_picture
+from tools.revisions.changed_pictures import read_pictures as read_changed_pictures
+from tools.revisions.revision import Revision
 from tools.sample import write_sheet
 from tools.store.objects import read_folder
 
@@ -171,6 +182,52 @@ def write_predictions(folder: Path, chance: np.random.Generator) -> None:
 
 def read_parameters(folder: Path) -> None:
     check.main(folder / "params.yaml", folder / "out.txt")
+
+
+def read_recorded_files(folder: Path) -> None:
+    """Reads what a report shows, and draws it."""
+    data = {"toy": {"path": "data/toy", "validation_fraction": 0.1, "classes": CLASSES}}
+    run = {"dataset": "toy", "params": {"C": 1.0}}
+    parameters = {"seed": 1, "normalize": {}, "data": data, "models": {"toy-svc": run}}
+    files = DirFileSystem(str(folder), LocalFileSystem())
+    revision = Revision("the workspace", "", files, parameters, {})
+    runs, pictures = read_recorded(revision), embed_all(read_changed_pictures(revision))
+    content = {
+        "results": tabulate_results(runs),
+        "comparison": [],
+        "runs": describe_runs(revision, runs, pictures),
+        "searches": describe_searches(revision, pictures),
+        "datasets": describe_datasets(revision, pictures),
+    }
+    for section in ("results", "runs", "datasets"):
+        write_page(f"report/{section}.html.j2", folder / f"{section}.html", **content)
+
+
+@kind("what a report shows", read_recorded_files)
+def write_recorded_files(folder: Path, chance: np.random.Generator) -> None:
+    scores = {"accuracy": 0.8, "accuracy_low": 0.7, "accuracy_high": 0.9, "images": 9}
+    costs = dict.fromkeys([*TIMES, *SIZES], 1.5) | {"processor": "any"}
+    split = {"images": 9, "sha256": "0", "classes": dict.fromkeys(CLASSES, 3), "imbalance": 1.0}
+    overlap = dict.fromkeys(("validation_in_train", "test_in_training", "test_near_training"), 0)
+    seeds = {"recipe": {}, "seeds": [1, 2], "validation_accuracy": [0.8, 0.9]}
+    for name, content in {
+        "metrics/toy-svc.json": {"validation": scores, "test": scores},
+        "metrics/profile/toy-svc.json": costs,
+        "data/audit/toy.json": dict.fromkeys(("train", "validation", "test"), split) | overlap,
+        "docs/noise/toy-svc.json": seeds,
+    }.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    (folder / "data/audit/toy.csv").write_text("test_index,split,index,distance\n3,train,7,0.1\n")
+    for name in ("metrics/tune", "plots/toy-svc/pictures"):
+        (folder / name).mkdir(parents=True)
+    rows = "".join(f"{n},complete,0.{n}5,0.01,9,{n}.5,\n" for n in range(3))
+    columns = "trial,state,accuracy,standard_error,images,C,reason"
+    (folder / "metrics/tune/toy-svc.csv").write_text(f"# folds: 0\n{columns}\n{rows}")
+    pictures = folder / "plots/toy-svc/pictures"
+    Image.fromarray(images(chance, 40, 30, 3)[0]).save(pictures / "confusion.png")
+    (pictures / "README.md").write_text("# toy\n\n![a](confusion.png)\n\nA caption.\n")
 
 
 @kind("params.yaml", read_parameters)

@@ -40,5 +40,5 @@ def read_pictures(revision: Revision) -> dict[str, bytes]:
     return {
         path: revision.files.read_bytes(path)
         for path in revision.files.find("plots")
-        if path.endswith(".png")
+        if path.endswith(".png") and revision.files.isfile(path)  # no pipe or device
     }
