@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tools.pages.scale import Tick, choose_decades, choose_ticks, place, scale_values
+from tools.pages.scale import Tick, choose_powers, choose_ticks, place, scale_values
 
 STEP, HEIGHT, TOP, SIDE = 150, 240, 44, 70  # of parallel coordinates; pixels, as below
-WIDTH, TALL, LEFT, BELOW, RIGHT = 640, 300, 52, 44, 130
+WIDTH, TALL, LEFT, RIGHT, ABOVE, BELOW = 640, 300, 52, 130, 14, 44  # of accuracy against time
+NAME = (90, 13)  # of a point, at its right
+APART = 1.6  # times the longest time is the end of the axis
 SHADES = 5  # of lines, from the least to the most accurate
 RESULT = "validation accuracy"
 
@@ -112,35 +114,33 @@ def height_of(place: float) -> float:
 
 def draw_scatter(title: str, tried: Sequence[Tried]) -> Chart | None:
     """Accuracy against the time for one image; None if no time was measured."""
-    timed = [one for one in tried if one.milliseconds]
+    timed = [(one, one.milliseconds) for one in tried if one.milliseconds]
     if not timed:
         return None
-    low = min(one.interval[0] for one in timed)
-    high = max(one.interval[1] for one in timed)
-    decades = choose_decades(
-        min(one.milliseconds or 1 for one in timed), max(one.milliseconds or 1 for one in timed)
-    )
+    low = min(one.interval[0] for one, _ in timed)
+    high = max(one.interval[1] for one, _ in timed)
+    least, most = min(time for _, time in timed) / APART, max(time for _, time in timed) * APART
 
     def at_time(milliseconds: float) -> float:
-        share = place(milliseconds, decades[0], decades[-1], logarithmic=True)
+        share = place(milliseconds, least, most, logarithmic=True)
         return round(LEFT + (WIDTH - LEFT - RIGHT) * share, 1)
 
     def at_accuracy(accuracy: float) -> float:
-        return round(14 + (TALL - BELOW - 14) * (1 - place(accuracy, low, high)), 1)
+        return round(ABOVE + (TALL - BELOW - ABOVE) * (1 - place(accuracy, low, high)), 1)
 
+    items = list[Item]()
+    for one, time in sorted(timed, key=lambda pair: (pair[0].kind != "default", -pair[0].accuracy)):
+        points = [(at_time(time), at_accuracy(y)) for y in (one.accuracy, *one.interval)]
+        kind = f"{one.kind} crowded" if is_crowded(points[0], items) else one.kind
+        items.append(Item(one.key, one.title, kind, one.name, points))
     ticks = [Tick(at_accuracy(one), f"{one:.3g}") for one in choose_ticks(low, high)]
-    items = [
-        Item(
-            one.key,
-            one.title,
-            one.kind,
-            one.name,
-            [
-                (at_time(one.milliseconds or 1), at_accuracy(y))
-                for y in (one.accuracy, *one.interval)
-            ],
-        )
-        for one in sorted(timed, key=lambda one: one.kind)
-    ]
-    across = [Tick(at_time(one), f"{one:g}") for one in decades]
-    return Chart(title, WIDTH, TALL, [Axis(RESULT, LEFT, ticks)], items, across)
+    across = [Tick(at_time(one), f"{one:g}") for one in choose_powers(least, most)]
+    return Chart(title, WIDTH, TALL, [Axis(RESULT, LEFT, ticks)], items[::-1], across)
+
+
+def is_crowded(at: tuple[float, float], items: Sequence[Item]) -> bool:
+    """Whether the name at a point would lie on that of another one."""
+    return any(
+        abs(at[0] - x) < NAME[0] and abs(at[1] - y) < NAME[1]
+        for x, y in (item.points[0] for item in items if not item.kind.endswith("crowded"))
+    )

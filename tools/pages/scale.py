@@ -66,7 +66,10 @@ def choose_ticks(low: float, high: float) -> list[float]:
     return [step * index for index in range(ceil(low / step), floor(high / step) + 1)]
 
 
-def choose_decades(low: float, high: float) -> list[float]:
-    """The powers of ten around positive numbers: from the one below to the one above."""
-    first = floor(log10(low))
-    return [10.0**power for power in range(first, max(ceil(log10(high)), first + 1) + 1)]
+def choose_powers(low: float, high: float) -> list[float]:
+    """The numbers 1, 2 and 5, times powers of ten, from `low` to `high`; only 1 if far."""
+    steps = (1, 2, 5) if high / low < 100 else (1,)
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    return [
+        number for power in powers for one in steps if low <= (number := one * 10.0**power) <= high
+    ]

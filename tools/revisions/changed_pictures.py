@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from stages.runtime.inputs import reading
+from tools.revisions.recorded import COMMIT
 from tools.revisions.revision import Revision
 
 
@@ -37,8 +39,9 @@ def show_pictures(before: Revision, after: Revision, folder: Path, url: str) -> 
 
 def read_pictures(revision: Revision) -> dict[str, bytes]:
     """The bytes of every picture under plots/, by its path."""
-    return {
-        path: revision.files.read_bytes(path)
-        for path in revision.files.find("plots")
-        if path.endswith(".png") and revision.files.isfile(path)  # no pipe or device
-    }
+    pictures = {}
+    for path in revision.files.find("plots"):
+        if path.endswith(".png") and revision.files.isfile(path):  # no pipe or device
+            with reading(f"{revision.name}: {path}", "picture", COMMIT):
+                pictures[path] = revision.files.read_bytes(path)
+    return pictures

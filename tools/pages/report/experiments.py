@@ -43,21 +43,21 @@ def describe_experiments(found: Found, runs: list[Recorded]) -> Experiments:
     """The experiments that were found, beside the `runs` as they are now."""
     datasets = {run.name: run.dataset for run in runs}
     rows = [row for row in found.rows if row.run in datasets]
-    changed = [run for run in runs if run.name in {row.run for row in rows}]
-    tried, of_runs = list[tuple[str, Tried]](), list[OfRun]()
-    for run in changed:
+    changed = {datasets[row.run] for row in rows}
+    in_times, of_runs = dict[str, list[Tried]](), list[OfRun]()
+    for run in runs:
         own = [row for row in rows if row.run == run.name]
+        if run.dataset not in changed:
+            continue
         times = [time_of(found, row) for row in own]
-        marks = try_all(found, run, own, times)
-        tried += [(run.dataset, mark) for mark in marks]
-        title = f"{run.name}: parameters and validation accuracy"
-        of_runs.append(OfRun(run.name, tabulate(run.name, own, times), draw_parallel(title, marks)))
+        tried = try_all(found, run, own, times)
+        in_times.setdefault(run.dataset, []).extend(tried)
+        if own:
+            parallel = draw_parallel(f"{run.name}: parameters and validation accuracy", tried)
+            of_runs.append(OfRun(run.name, tabulate(run.name, own, times), parallel))
     charts = [
-        draw_scatter(
-            f"{dataset}: validation accuracy against time",
-            [one for of, one in tried if of == dataset],
-        )
-        for dataset in dict.fromkeys(run.dataset for run in changed)
+        draw_scatter(f"{dataset}: validation accuracy against time", tried)
+        for dataset, tried in in_times.items()
     ]
     return Experiments(
         found.name, of_runs, [chart for chart in charts if chart], list_unfinished(found)
@@ -69,7 +69,8 @@ def try_all(found: Found, run: Recorded, rows: list[Row], times: list[float | No
     prefix = f"models.{run.name}.params."
     names = {name for row in rows for name in row.values}
     names = {one for one in names if not one.startswith("models.") or one.startswith(prefix)}
-    base = Row(run.name, found.name, found.revision, "", found.before.get(run.name, {}), "")
+    short = run.name.removeprefix(f"{run.dataset}-")
+    base = Row(run.name, short, found.revision, "", found.before.get(run.name, {}), "")
     return [
         Tried(
             key_of(row),
@@ -103,7 +104,7 @@ def tabulate(run: str, rows: list[Row], times: list[float | None]) -> Table:
                 Cell(row.parameters),
                 show_accuracy(row.scores.get("validation")),
                 Cell(row.state, float(row.state)) if row.state else Cell(""),
-                to_cell(milliseconds, 3),
+                to_cell(milliseconds),
             ],
         )
         for row, milliseconds in zip(rows, times, strict=True)

@@ -57,7 +57,7 @@ def to_row(run: Recorded) -> list[Cell]:
         show_accuracy(test),
         to_cell(test.get(OTHERS)),
         *(to_cell(test.get(metric), 3) for metric in SECONDARY),
-        to_cell(run.profile.get("latency_median_ms"), 3),
+        to_cell(run.profile.get("latency_median_ms")),
         Cell("") if size is None else Cell(count_bytes(size), size),
         to_cell(test["images"], 0),
     ]
