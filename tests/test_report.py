@@ -183,12 +183,10 @@ def test_what_has_not_run_is_said_with_its_command(
     ("name", "old", "new"),
     [
         (f"metrics/{RUN}.json", '"accuracy": ', '"accuracy": "high", "other": '),
-        (f"metrics/profile/{RUN}.json", '"file_bytes"', '"bytes"'),
         ("data/audit/cifar10.json", '"classes"', '"names"'),
         ("data/audit/cifar10.csv", "distance\n", "far\n"),
         (f"metrics/tune/{RUN}.csv", "\n1,complete,0", "\n1,complete,x"),
         ("docs/noise/fashion_mnist-mlp.json", '"seeds"', '"years"'),
-        ("params.yaml", "models:", "\tmodels:"),
     ],
 )
 def test_a_damaged_file_is_one_line_and_leaves_the_page(
@@ -227,7 +225,7 @@ def test_charts_have_the_parameters_that_differ_and_the_measured_times() -> None
     assert parallel is not None
     assert scatter is not None
     assert [axis.name for axis in parallel.axes] == ["C", "validation accuracy"]
-    assert [item.key for item in scatter.items] == ["0", "2"]
+    assert {item.key for item in scatter.items} == {"0", "2"}
     assert [tick.text for tick in scatter.across] == ["0.1", "1", "10"]
     assert draw_parallel("", tried[:1]) is None
     assert draw_scatter("", tried[1:2]) is None
