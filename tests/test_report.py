@@ -273,6 +273,12 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(browser: Any, reposi
     page.close()
 
 
+def find_marked(page: Any, experiment: str) -> Any:
+    """All that shows an experiment: its row, and what is in the charts."""
+    row = page.locator("tr[data-key]", has_text=experiment)
+    return page.locator(f"[data-key='{row.get_attribute('data-key')}']")
+
+
 @pytest.mark.slow  # a browser
 def test_tables_sort_and_experiments_are_marked_from_the_keyboard(
     browser: Any, repository: Path
@@ -291,8 +297,8 @@ def test_tables_sort_and_experiments_are_marked_from_the_keyboard(
     table.get_by_role("columnheader", name="log loss").get_by_role("button").press("Enter")
     assert table.locator("tbody th").all_inner_texts()[-1] == RUN  # it has none
 
-    item = page.locator(f"[data-key='{RUN} slow']")
     button = page.get_by_role("button", name="slow", exact=True)
+    item = find_marked(page, "slow")
     button.press("Enter")
     assert button.get_attribute("aria-pressed") == "true"
     assert [
@@ -300,8 +306,9 @@ def test_tables_sort_and_experiments_are_marked_from_the_keyboard(
         for one in item.evaluate_all("all => all.map(x => x.className.baseVal ?? x.className)")
     ] == ["on"] * 3
     assert "validation accuracy 0.8810, 0.7 ms per image, C=10.0" in item.first.text_content()
-    other = page.locator(f"[data-key='{RUN} unmeasured']")
-    assert other.count() == 2  # not in the chart of times: it has the profile of the commit
+    assert (
+        find_marked(page, "unmeasured").count() == 2
+    )  # not in the chart of times: it has the profile of the commit
     page.locator("summary").first.click()
     page.get_by_role("link", name="cifar10-cnn").first.click()
     assert page.locator("#run-cifar10-cnn").is_visible()

@@ -19,7 +19,7 @@ from tools.pages.report.recorded import read_recorded
 from tools.pages.report.results import show_comparison, tabulate_results
 from tools.pages.report.runs import describe_runs
 from tools.pages.report.searches import describe_searches
-from tools.pages.text import count_bytes
+from tools.pages.table import count_bytes
 from tools.revisions.changed_pictures import read_pictures
 from tools.revisions.experiments import read_experiments
 from tools.revisions.revision import read_workspace

@@ -54,15 +54,28 @@ class Item(NamedTuple):
     points: list[tuple[float, float]]
 
 
+class Area(NamedTuple):
+    """Where a chart has its values: the pixels of its sides, from the left and from above."""
+
+    left: int
+    right: int
+    top: int
+    bottom: int
+
+
 class Chart(NamedTuple):
-    """A chart of some pixels; in the order in which its items are drawn."""
+    """A chart of some pixels, with its items in the order in which they are drawn.
+
+    `across` is written below it, at places from the left.
+    """
 
     title: str
     width: int
     height: int
+    area: Area
     axes: list[Axis]
     items: list[Item]
-    across: list[Tick] = []  # noqa: RUF012 - of a horizontal axis
+    across: Sequence[Tick] = ()
 
 
 def draw_parallel(title: str, tried: Sequence[Tried]) -> Chart | None:
@@ -70,11 +83,8 @@ def draw_parallel(title: str, tried: Sequence[Tried]) -> Chart | None:
 
     The axes are the parameters that differ; None if none does.
     """
-    names = (
-        [name for name in tried[0].values if len({one.values[name] for one in tried}) > 1]
-        if tried
-        else []
-    )
+    known = tried[0].values if tried else {}
+    names = [name for name in known if len({one.values[name] for one in tried}) > 1]
     if not names:
         return None
     columns = [scale_values([one.values[name] for one in tried]) for name in names]
@@ -103,8 +113,9 @@ def draw_parallel(title: str, tried: Sequence[Tried]) -> Chart | None:
     order = sorted(
         zip(tried, items, strict=True), key=lambda pair: (pair[0].kind, pair[0].accuracy)
     )
-    width, height = 2 * SIDE + STEP * len(names), TOP + HEIGHT + 16
-    return Chart(title, width, height, axes, [item for _, item in order])
+    right, bottom = SIDE + STEP * len(names), TOP + HEIGHT
+    area = Area(SIDE, right, TOP, bottom)
+    return Chart(title, right + SIDE, bottom + 16, area, axes, [item for _, item in order])
 
 
 def height_of(place: float) -> float:
@@ -114,19 +125,21 @@ def height_of(place: float) -> float:
 
 def draw_scatter(title: str, tried: Sequence[Tried]) -> Chart | None:
     """Accuracy against the time for one image; None if no time was measured."""
-    timed = [(one, one.milliseconds) for one in tried if one.milliseconds]
+    timed = [(one, time) for one in tried if (time := one.milliseconds or 0.0) > 0]
     if not timed:
         return None
     low = min(one.interval[0] for one, _ in timed)
     high = max(one.interval[1] for one, _ in timed)
+    area = Area(LEFT, WIDTH - RIGHT, ABOVE, TALL - BELOW)
     least, most = min(time for _, time in timed) / APART, max(time for _, time in timed) * APART
 
     def at_time(milliseconds: float) -> float:
         share = place(milliseconds, least, most, logarithmic=True)
-        return round(LEFT + (WIDTH - LEFT - RIGHT) * share, 1)
+        return round(area.left + (area.right - area.left) * share, 1)
 
     def at_accuracy(accuracy: float) -> float:
-        return round(ABOVE + (TALL - BELOW - ABOVE) * (1 - place(accuracy, low, high)), 1)
+        share = place(accuracy, low, high)
+        return round(area.bottom + (area.top - area.bottom) * share, 1)
 
     items = list[Item]()
     for one, time in sorted(timed, key=lambda pair: (pair[0].kind != "default", -pair[0].accuracy)):
@@ -135,7 +148,8 @@ def draw_scatter(title: str, tried: Sequence[Tried]) -> Chart | None:
         items.append(Item(one.key, one.title, kind, one.name, points))
     ticks = [Tick(at_accuracy(one), f"{one:.3g}") for one in choose_ticks(low, high)]
     across = [Tick(at_time(one), f"{one:g}") for one in choose_powers(least, most)]
-    return Chart(title, WIDTH, TALL, [Axis(RESULT, LEFT, ticks)], items[::-1], across)
+    axis = Axis(RESULT, LEFT, ticks)
+    return Chart(title, WIDTH, TALL, area, [axis], items[::-1], across)
 
 
 def is_crowded(at: tuple[float, float], items: Sequence[Item]) -> bool:

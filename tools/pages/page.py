@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from stages.runtime.files import atomic_write
-from tools.pages.text import count_bytes
+from tools.pages.table import count_bytes
 
 FOLDER = Path(__file__).parent
 

@@ -38,15 +38,16 @@ def read_trials(
         if len(of_trial) < trial.folds:
             continue
         scores, answers = join([outcome for _, outcome in of_trial])
-        shown, change = show_values(trial.chosen, trial.run), ""
+        shown, values, change = show_values(trial.chosen, trial.run), trial.chosen, ""
         was = before.get(trial.run, {}).get("validation", {})
         if trial.folds:
             shown += f" ({trial.folds} folds)"
+            values |= {"folds": trial.folds}
         elif metric in was.keys() & scores.keys():
             change = f"{scores[metric] - was[metric]:+.4f}"
         revision = f"trial {trial.name} {trial.folds}"
         splits = {"validation": scores}
-        rows.append(Row(trial.run, trial.name, revision, shown, splits, change, trial.chosen))
+        rows.append(Row(trial.run, trial.name, revision, shown, splits, change, values))
         checked[trial.run, revision] = answers
     return rows, checked
 

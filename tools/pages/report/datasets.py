@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from stages.datasets.arrays import SPLITS
 from stages.runtime.inputs import reading
 from tools.pages.picture import Figure, Picture
-from tools.pages.text import Cell, Table, to_cell
+from tools.pages.table import Cell, Table, to_cell
 from tools.revisions.recorded import COMMIT, read_audit, read_text
 from tools.revisions.revision import Revision
 from tools.trials.table import read_csv

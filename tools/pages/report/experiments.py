@@ -11,7 +11,7 @@ from tools.engine.programs import show_file
 from tools.pages.charts import Chart, Tried, draw_parallel, draw_scatter
 from tools.pages.report.recorded import Recorded
 from tools.pages.report.results import show_accuracy
-from tools.pages.text import Cell, Table, to_cell
+from tools.pages.table import Cell, Table, to_cell
 from tools.revisions.experiment_rows import Row
 from tools.revisions.experiments import Found
 from tools.trials.values import show
@@ -91,7 +91,7 @@ def try_all(found: Found, run: Recorded, rows: list[Row], times: list[float | No
 
 def key_of(row: Row) -> str:
     """What names a recipe in all tables and charts of the page."""
-    return f"{row.run} {row.experiment}"
+    return f"{row.run} {row.revision}"
 
 
 def tabulate(run: str, rows: list[Row], times: list[float | None]) -> Table:

@@ -11,7 +11,7 @@ from tools.engine.processes import log_of
 from tools.engine.programs import attempt, call
 from tools.engine.repository import require_commit
 from tools.pages.report.recorded import Recorded
-from tools.pages.text import Cell, Table, count_bytes, to_cell
+from tools.pages.table import Cell, Table, count_bytes, to_cell
 from tools.revisions.revision import Revision
 
 HERE = Path()

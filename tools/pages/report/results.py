@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from stages.scoring.metrics import METRICS
 from tools.pages.picture import Figure, Picture
 from tools.pages.report.recorded import Recorded
-from tools.pages.text import Cell, Table, count_bytes, to_cell
+from tools.pages.table import Cell, Table, count_bytes, to_cell
 
 OTHERS = "accuracy_without_near_duplicates"
 SECONDARY = {name: metric for name, metric in METRICS.items() if name != "accuracy"}

@@ -11,7 +11,7 @@ from stages.scoring.metrics import METRICS
 from tools.pages.picture import Figure, Picture
 from tools.pages.report.recorded import Recorded
 from tools.pages.report.results import OTHERS, show_accuracy
-from tools.pages.text import Cell, Table, count_bytes, to_cell
+from tools.pages.table import Cell, Table, count_bytes, to_cell
 from tools.revisions.recorded import COMMIT, NOISE, read_noise, read_text
 from tools.revisions.revision import Revision, recipe_of
 from tools.revisions.run_tables import describe_spread

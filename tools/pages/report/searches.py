@@ -7,7 +7,7 @@ from stages.runtime.inputs import reading
 from stages.scoring.metrics import QUANTILE
 from tools.pages.charts import Chart, Tried, draw_parallel
 from tools.pages.picture import Figure, Picture
-from tools.pages.text import Cell, Table, to_cell
+from tools.pages.table import Cell, Table, to_cell
 from tools.revisions.recorded import read_text
 from tools.revisions.revision import Revision
 from tools.trials.table import read_csv
