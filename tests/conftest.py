@@ -182,11 +182,13 @@ def replace(path: Path, old: str, new: str) -> None:
 
 
 def without_times(project: Path) -> Stages:
-    """The stages of dvc.lock without the timed ones and `compare`, which shows times."""
+    """The stages of dvc.lock without the timed ones, and without those that show times."""
     recorded = read_lock(project)
     timed = stages.find_timed((project / "dvc.yaml").read_text())
     return {
-        name: recorded[name] for name in recorded if stages.kind_of(name) not in {*timed, "compare"}
+        name: recorded[name]
+        for name in recorded
+        if stages.kind_of(name) not in {*timed, "card", "compare"}
     }
 
 
@@ -200,6 +202,8 @@ def make_toy(project: Path) -> None:
         ):
             (project / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, project / name)
+    (project / "docs" / "noise").mkdir(parents=True)
+    shutil.copyfile(ROOT / "docs/noise/README.md", project / "docs/noise/README.md")
     shutil.rmtree(project / "data" / "sample")
     (project / "dvc.lock").unlink(missing_ok=True)
     shutil.copyfile(ROOT / "tests" / "params.yaml", project / "params.yaml")

@@ -155,7 +155,7 @@ def test_all_of_it_on_one_tree(
     assert (edit_took["parameter"], edit_took["values"]) == ("min_samples_leaf", [2, 3])
     for name in (loop.MAKE, loop.DVC):
         took = edit_took[name]
-        assert took["stages"] == 6  # check, train, evaluate, profile, plot, compare
+        assert took["stages"] == 7  # check, train, evaluate, profile, plot, card, compare
         assert 0 < took["fit_seconds"] < took["seconds"]
         assert took["beyond_seconds"] == pytest.approx(took["seconds"] - took["fit_seconds"])
         assert no_op[name]["stages"] == 0

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import socket
 import tarfile
 import threading
@@ -28,6 +29,7 @@ from PIL import Image
 from weight_files import write_hdf5, write_torch_file
 
 from stages import check
+from stages.card import read_audit, read_scores, read_seeds
 from stages.datasets.arrays import read_split, write_split
 from stages.downloads import published
 from stages.downloads.download import download
@@ -178,6 +180,20 @@ def write_predictions(folder: Path, chance: np.random.Generator) -> None:
     (folder / "predictions.csv").write_text("actual,predicted\na,b\nb,b\nc,a\n")
     (folder / "curve.csv").write_text("epoch,accuracy\n0,0.5\n1,0.6\n")
     (folder / "duplicates.csv").write_text("test_index,split,index,distance\n3,train,7,0.1\n")
+
+
+def read_figures(folder: Path) -> None:
+    read_audit(folder / "audit.json")
+    read_scores(folder / "metrics.json")
+    read_seeds(folder / "noise.json")
+
+
+@kind("figures for a card", read_figures)
+def copy_figures(folder: Path, chance: np.random.Generator) -> None:
+    name = "fashion_mnist-mlp.json"
+    shutil.copyfile(ROOT / "metrics" / name, folder / "metrics.json")
+    shutil.copyfile(ROOT / "docs/noise" / name, folder / "noise.json")
+    shutil.copyfile(ROOT / "data/audit/cifar10.json", folder / "audit.json")
 
 
 def read_parameters(folder: Path) -> None:

@@ -49,7 +49,7 @@ def test_an_edit_of_the_head_computes_no_feature_again(untrained: Path, tmp_path
     models["cifar10-other"]["params"]["C"] = 0.1
     edit(project, models=models)
     ran = make_repro(project)
-    kinds = ("train", "evaluate", "profile", "plot")
+    kinds = ("train", "evaluate", "profile", "plot", "card")
     assert ran.keys() == {"check", "compare", *(f"{kind}@cifar10-other" for kind in kinds)}
     features = read_lock(project)["features@toy"]["outs"][0]["md5"]
     edit(project, features={"toy": {**PARAMETERS["features"]["toy"], "pixels": 48}})

@@ -95,7 +95,7 @@ def add_framework(project: Path, **params: float) -> None:
 
 def test_a_third_framework_trains_exports_evaluates_and_plots(project: Path) -> None:
     add_framework(project, shrinkage=0.1, digits=6)
-    stages = {f"{stage}@{RUN}" for stage in ("train", "evaluate", "profile", "plot")}
+    stages = {f"{stage}@{RUN}" for stage in ("train", "evaluate", "profile", "plot", "card")}
     assert set(repro(project)) == {"check", "compare"} | stages
 
     (train, labels), (test, truth) = (

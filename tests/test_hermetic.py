@@ -31,6 +31,7 @@ EXAMPLES = [
     f"evaluate@{RUN}",
     f"profile@{RUN}",
     f"plot@{RUN}",
+    f"card@{RUN}",
     "compare",
 ]
 # Of the files in these, params.yaml or the data choose: the others may be missing.

@@ -39,8 +39,8 @@ def test_the_files_right_in_tools_are_run_by_make_a_workflow_or_a_person() -> No
 
 def test_dvc_yaml_stays_short() -> None:
     lines = (ROOT / "dvc.yaml").read_text().splitlines()
-    assert len(lines) <= 260
-    assert sum(line.strip().startswith("- stages/") for line in lines) <= 57
+    assert len(lines) <= 308
+    assert sum(line.strip().startswith("- stages/") for line in lines) <= 62
 
 
 def read_tree() -> dict[str, str]:

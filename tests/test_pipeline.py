@@ -82,6 +82,7 @@ KILLED_WHILE_WRITING = {
     "evaluate@cifar10-cnn": "metrics/cifar10-cnn.json",
     "profile@cifar10-cnn": "metrics/profile/cifar10-cnn.json",
     "plot@cifar10-cnn": "plots/cifar10-cnn/pictures",
+    "card@cifar10-cnn": "data/models/cifar10-cnn.md",
     "compare": "plots/accuracy.png",
 }
 

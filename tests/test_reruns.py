@@ -41,6 +41,10 @@ def take_other_test_images(project: Path) -> None:
     substitute("params.yaml", "data/toy/cifar10", "data/toy/other")(project)
 
 
+def measure_seeds(project: Path) -> None:
+    (project / "docs/noise/fashion_mnist-svc.json").write_text('{"recipe": {}, "accuracy": []}')
+
+
 def add_run(project: Path) -> None:
     with (project / "params.yaml").open("a") as file:
         file.write(
@@ -51,7 +55,7 @@ def add_run(project: Path) -> None:
 
 
 def of_run(name: str) -> set[str]:
-    return {f"{stage}@{name}" for stage in ("train", "evaluate", "profile", "plot")}
+    return {f"{stage}@{name}" for stage in ("train", "evaluate", "profile", "plot", "card")}
 
 
 DATA = {
@@ -80,17 +84,24 @@ EDITS: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     ),
     "a framework's pin": (  # the same version in other words: the only one that is installed
         substitute("pyproject.toml", '"scikit-learn==', '"scikit-learn == '),
-        {"check"} | {f"train@{name}" for name in SKLEARN},
+        {"check"} | {f"{stage}@{name}" for stage in ("train", "card") for name in SKLEARN},
     ),
     "the plot code": (add_comment("stages/plot.py"), {f"plot@{name}" for name in RUNS}),
-    "a data path, same content": (move_data, {"check", "load@fashion_mnist"}),
+    "a data path, same content": (  # the cards name it
+        move_data,
+        {"check", "load@fashion_mnist"} | {f"card@{name}" for name in RUNS.keys() - CIFAR10},
+    ),
+    "a spread over seeds": (
+        measure_seeds,
+        {f"card@{name}" for name in RUNS},
+    ),
     "a data path, other test images": (
         take_other_test_images,
         {"check", "load@cifar10", "audit@cifar10", "normalize@cifar10", "reshape@cifar10-flat"}
         # The same images in another order: the same scores, so that `compare` has nothing to do.
         | {
             "reshape@cifar10-image",
-            *(f"{stage}@{name}" for stage in ("evaluate", "plot") for name in CIFAR10),
+            *(f"{stage}@{name}" for stage in ("evaluate", "plot", "card") for name in CIFAR10),
         },
     ),
     "a new run": (add_run, {"check", "compare"} | of_run("fashion_mnist-bayes")),

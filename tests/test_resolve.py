@@ -38,6 +38,7 @@ def branches(untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             set_runs(project, changes)
             for gone in RUNS.keys() - changes.keys():
                 paths = [f"metrics/{gone}.json", f"metrics/profile/{gone}.json", f"plots/{gone}"]
+                paths.append(f"data/models/{gone}.md")
                 run("git", "rm", "-rq", *paths, cwd=project)
             commit(project, f"trained-{name}")
         run("git", "checkout", "-q", "right", cwd=project)

@@ -1,7 +1,6 @@
 """What has changed while its time has not is found and mended."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,8 @@ def verify(project: Path, *options: str, status: int = 0) -> str:
 @pytest.fixture
 def linked(project: Path) -> Path:
     """A project whose files are links into DVC's cache, as DVC makes them."""
-    shutil.rmtree(project / "data/models")
+    for path in project.glob("data/models/*.onnx"):
+        path.unlink()
     run("dvc", "checkout", cwd=project)
     return project
 
