@@ -14,7 +14,7 @@ ifeq ($(origin PATH),command line)
 override FOLDER := $(value PATH)
 override PATH := $(shell command -v ls >/dev/null && echo "$$PATH" || command -p getconf PATH)
 endif
-DATA := ANY_CPU APPLY BASE CLUSTER DATASET DRY EXTRA FOLDER FOLDS FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN RUNS SEED SEEDS SET SLOTS TEST TRIAL TRIALS WRITE
+DATA := ANY_CPU APPLY BASE CLUSTER DATASET DRY EXTRA FOLDER FOLDS FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN RUNS SEED SEEDS SET SLOTS TEST TRIAL TRIALS VERSION WRITE
 $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 ON_CLUSTER := $${CLUSTER:+--cluster "$$CLUSTER"} $${ANY_CPU:+--any-cpu}
@@ -22,7 +22,7 @@ ON_CLUSTER := $${CLUSTER:+--cluster "$$CLUSTER"} $${ANY_CPU:+--any-cpu}
 .DEFAULT_GOAL := help
 .PHONY: help setup install lock repro predict add-data review resolve noise tune sweep learning-curves \
 	label-issues keep experiments push pull cluster-keys scheduler worker verify-files test test-quick \
-	campaign check verify plots-page report \
+	campaign check verify plots-page report release \
 	actionlint format sample first-numbers benchmark clean
 
 help: ## list these targets
@@ -132,6 +132,9 @@ keep: setup ## write the values of TRIAL, a name in the table of experiments, in
 
 experiments: setup ## show what each experiment changed, ranked by METRIC (accuracy) on validation; TEST=1: test too
 	@$(BIN)/python -m tools.experiments $${TEST:+--test} -- $${METRIC:+"$$METRIC"}
+
+release: setup ## tag a version of the model of RUN: VERSION=1.0.0; DRY=1: only say it
+	@$(BIN)/python -m tools.release $${DRY:+--dry-run} -- "$$RUN" "$$VERSION"
 
 push: setup ## upload models and run records to the default remote, so that clones skip training
 	@$(BIN)/python -m tools.push

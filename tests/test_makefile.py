@@ -16,6 +16,7 @@ TARGETS = {
     "noise": ["RUN", "SEEDS", "BASE", "HEAD", "CLUSTER"],
     "predict": ["MODEL", "IMAGE", "INVERT"],
     "pull": ["PATHS"],
+    "release": ["RUN", "VERSION"],
     "repro": ["JOBS", "CLUSTER"],
     "review": ["BASE", "HEAD"],
     "scheduler": ["CLUSTER"],

@@ -1,4 +1,6 @@
-"""Fails if dvc.yaml does not declare exactly the code that each stage imports; runs no stage.
+"""Fails if dvc.yaml does not declare exactly the code that each stage imports, or not every model.
+
+Runs no stage.
 
 .venv/bin/python -m tools.check_dependencies
 
@@ -21,7 +23,9 @@ import typer
 import yaml
 
 from stages.runtime.errors import InputError
+from stages.runtime.parameters import read_parameter
 from tools.engine.readable import PIPELINES, require_readable
+from tools.registry.artifacts import PIPELINE, check_artifacts, read_artifacts
 
 CODE = "stages/"
 
@@ -34,7 +38,7 @@ class Reference(NamedTuple):
 
 
 def main() -> None:
-    """Prints the missing and the superfluous lines in the `deps` of each stage.
+    """Prints the missing and the superfluous lines in the `deps` of each stage and in `artifacts`.
 
     Raises:
         InputError: there is a missing or a superfluous line.
@@ -47,6 +51,16 @@ def main() -> None:
             "dvc.yaml does not declare the code that its stages import; edit `deps` as listed above"
         )
     typer.echo("dvc.yaml declares the code that its stages import, and no other")
+    runs = read_parameter("models")
+    found: dict[str, list[str]] = {}
+    for what, line in check_artifacts(read_artifacts(), runs):
+        found.setdefault(f"{PIPELINE}: artifacts {what}", []).append(line)
+    if found:
+        typer.echo("\n".join(line for what, lines in found.items() for line in (what, *lines)))
+        raise InputError(
+            f"`artifacts` of {PIPELINE} does not have the runs of params.yaml; edit it as listed "
+            "above"
+        )
 
 
 def check_pipeline(path: Path) -> list[str]:

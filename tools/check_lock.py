@@ -18,7 +18,12 @@ from tools.engine.repository import require_git
 
 
 def main() -> None:
-    """Says that dvc.lock is current, or which stages would run again.
+    """Says that dvc.lock is current, or which stages would run again."""
+    typer.echo(f"dvc.lock is current, in all {require_current()} stages.\n")
+
+
+def require_current() -> int:
+    """The number of stages, all of which dvc.lock has as `dvc repro` would leave them.
 
     Raises:
         InputError: a stage would run again, a file is not in git, or DVC cannot read the pipeline.
@@ -40,7 +45,7 @@ def main() -> None:
             f"dvc.lock names {', '.join(absent)}, which git does not have; "
             "commit it, or run `dvc repro` without it and commit dvc.lock"
         )
-    typer.echo(f"dvc.lock is current, in all {len(current)} stages.\n")
+    return len(current)
 
 
 def stale_stages(output: str, errors: str) -> list[str]:

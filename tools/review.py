@@ -11,13 +11,11 @@ from stages.runtime.command import run
 import typer
 from dvc.repo import Repo
 
-from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
-from stages.scoring.metrics import METRICS
 from tools.revisions.changed_pictures import show_pictures
+from tools.revisions.regressions import find_regressions, judge_revisions
 from tools.revisions.report import render
 from tools.revisions.revision import open_revision
-from tools.revisions.verdicts import find_regressions, judge_all
 
 GOT_WORSE = 3  # the exit code
 
@@ -40,14 +38,7 @@ def main(
     allows, and with 2 if BASE or HEAD cannot be read.
     """
     with open_revision(base) as before, open_revision(head) as after:
-        tolerance = after.parameters.get("review", {}).get("tolerance", {})
-        metrics = ["accuracy", *(name for name in tolerance if tolerance[name] is not None)]
-        if unknown := set(metrics) - METRICS.keys():
-            raise InputError(
-                f"review.tolerance of {after.name} has {', '.join(sorted(unknown))}; this checkout "
-                f"knows {', '.join(METRICS)}: review from a checkout of {after.name}"
-            )
-        verdicts = judge_all(before, after, list(dict.fromkeys(metrics)))
+        verdicts, tolerance = judge_revisions(before, after)
         regressions = list(find_regressions(verdicts, tolerance))
         warnings = [] if head else find_stale()
         with atomic_write(out) as folder:

@@ -1,6 +1,5 @@
 """What happened to each run between two revisions, and which changes are significant."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -173,23 +172,3 @@ def judge_difference(metric: str, difference: Difference) -> str:
     if difference.p >= LEVEL or gain == 0:
         return NO_CHANGE
     return BETTER if (gain > 0) != METRICS[metric].lower_is_better else WORSE
-
-
-def find_regressions(verdicts: list[Verdict], tolerance: dict[str, float | None]) -> Iterator[str]:
-    """One line for each metric of a run that got significantly worse by more than its tolerance.
-
-    A tolerance of None accepts any loss.
-    """
-    for verdict in verdicts:
-        for metric, difference in verdict.metrics.items():
-            allowed = tolerance.get(metric)
-            loss = abs(difference.after - difference.before)
-            if (
-                allowed is not None
-                and judge_difference(metric, difference) == WORSE
-                and loss > allowed
-            ):
-                yield (
-                    f"{verdict.run}: test {metric} got significantly worse, by {loss:.4f}; "
-                    f"review.tolerance.{metric} in params.yaml allows {allowed}"
-                )

@@ -1,0 +1,34 @@
+"""How good a model is, and whether it is worse than its last version."""
+
+from pathlib import Path
+
+from stages.model_card.sections import with_interval
+from stages.runtime.files import NUMBER, REMEDY, read_json, require_values
+from tools.revisions.regressions import find_regressions, judge_revisions
+from tools.revisions.revision import open_revision
+
+SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "images")
+
+
+def describe_accuracy(run: str) -> str:
+    """The accuracy of a run on the test images, with its interval."""
+    path = Path(f"metrics/{run}.json")
+    test = read_json(path, test=dict)["test"]
+    require_values(path, test, dict.fromkeys(SHOWN, NUMBER), REMEDY)
+    return f"accuracy {with_interval(test)} on {test['images']:,} test images"
+
+
+def compare_with(tag: str, run: str) -> tuple[str, list[str]]:
+    """What became of a run since the commit with a tag, and one line for each loss.
+
+    The verdict is that of `make review` for this run, and so is what counts as a loss.
+    """
+    with open_revision(tag) as before, open_revision("") as after:
+        verdicts, tolerance = judge_revisions(before, after)
+        (verdict,) = (one for one in verdicts if one.run == run)
+    said = f"compared with {tag}: {verdict.word}"
+    if "accuracy" in verdict.metrics:
+        accuracy = verdict.metrics["accuracy"]
+        said += f", test accuracy {accuracy.before:.4f} → {accuracy.after:.4f}, p {accuracy.p:.4f}"
+    said += f" ({verdict.reason})" if verdict.reason else ""
+    return said, list(find_regressions([verdict], tolerance))
