@@ -117,7 +117,9 @@ def test_a_third_framework_trains_exports_evaluates_and_plots(project: Path) -> 
     assert {"confusion.png", "README.md"} < pictures
     assert not {"reliability.png", "learning_curve.png", "filters.png"} & pictures
     assert f"]({RUN}/pictures/README.md)" in (project / "plots/README.md").read_text()
-    assert "no other" in run("python", "-m", "tools.check_dependencies", cwd=project).stdout
+    checked = run("python", "-m", "tools.check_dependencies", cwd=project, status=2).stdout
+    assert "no other" in checked
+    assert f"\n  {RUN}: {{type: model, path: data/models/{RUN}.onnx,\n" in checked
 
 
 def test_its_parameters_are_checked_by_its_signatures(fresh: Path) -> None:

@@ -39,7 +39,7 @@ def test_the_files_right_in_tools_are_run_by_make_a_workflow_or_a_person() -> No
 
 def test_dvc_yaml_stays_short() -> None:
     lines = (ROOT / "dvc.yaml").read_text().splitlines()
-    assert len(lines) <= 308
+    assert len(lines) <= 310
     assert sum(line.strip().startswith("- stages/") for line in lines) <= 62
 
 
@@ -111,6 +111,16 @@ def test_make_check_says_that_dvc_yaml_declares_what_the_stages_import(house: Pa
     assert failed.stdout.startswith("dvc.yaml: load lacks\n  - stages/sources\n")
     assert failed.stderr.startswith("check_dependencies: error: ")
     assert "-m tools.check_dependencies" in run("make", "--dry-run", "check", cwd=ROOT).stdout
+
+
+def test_make_check_prints_the_lines_of_a_run_without_an_artifact(house: Path) -> None:
+    command = ["python", "-m", "tools.check_dependencies"]
+    lines = re.search(r"^  cifar10-cnn: (?s:.*?)\}\n", (house / "dvc.yaml").read_text(), re.M)
+    assert lines is not None
+    replace(house / "dvc.yaml", lines[0], "")
+    failed = run(*command, cwd=house, status=2)
+    assert failed.stdout.endswith(f"dvc.yaml: artifacts lacks\n{lines[0]}")
+    assert failed.stderr.startswith("check_dependencies: error: `artifacts` of dvc.yaml does not ")
 
 
 @pytest.mark.slow  # many inputs

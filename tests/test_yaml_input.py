@@ -84,6 +84,7 @@ TOOLS = {
     "verify_files": [],
     "check_lock": [],
     "check_dependencies": [],
+    "release": ["fashion_mnist-svc", "1.0.0"],
     "results": [],
     "first_numbers": ["data/first"],
     "predict": ["data/models/fashion_mnist-svc.onnx", "."],

@@ -22,8 +22,15 @@ from tools.engine.readable import require_readable
 from tools.engine.repository import HERE, require_commit
 from tools.registry.artifacts import PIPELINE, check_artifact, path_of, read_artifacts
 from tools.registry.quality import compare_with, describe_accuracy
-from tools.registry.versions import name_artifact, read_versions, register, require_next, tag_of
-from tools.store.remote import has_remote, one_line_errors, open_remote
+from tools.registry.versions import (
+    name_artifact,
+    read_versions,
+    register,
+    require_next,
+    require_unregistered,
+    tag_of,
+)
+from tools.store.remote import one_line_errors, open_remote
 
 GOT_WORSE = 3  # the exit code, as of `tools.review`
 
@@ -52,9 +59,9 @@ def main(
     require_clean()
     require_current()
     model = Path(path_of(name))
-    message = (
-        f"{name} {wanted}: {describe_accuracy(name)}\n\nSHA-256 of {model}:\n{hash_model(model)}"
-    )
+    # Its last line is what `sha256sum --check` reads.
+    message = f"{name} {wanted}: {describe_accuracy(name)}\n\n{hash_model(model)}  {model.name}\n"
+    require_unregistered(artifact, known)
     if known.in_use:
         said, losses = compare_with(tag_of(artifact, known.in_use[-1]), name)
         typer.echo(f"{name}: {said}")
@@ -64,9 +71,7 @@ def main(
     sharing = say_how_to_share(model, tag)
     if not dry_run:
         register(artifact, wanted, message)
-    typer.echo(
-        f"{'Would tag' if dry_run else 'Tagged'} this commit {tag}:\n\n{message}\n\n{sharing}"
-    )
+    typer.echo(f"{'Would tag' if dry_run else 'Tagged'} this commit {tag}:\n\n{message}\n{sharing}")
 
 
 def require_registrable(name: str) -> None:
@@ -101,12 +106,14 @@ def hash_model(path: Path) -> str:
 
 
 def say_how_to_share(model: Path, tag: str) -> str:
-    """What is left to do until others can have a model."""
+    """What is left to do until others can have a model, who read the remote from its commit."""
     push = f"git push origin {tag}"
     with open_repository() as repo, one_line_errors(repo.config):
-        if not has_remote(repo):
-            said = "No DVC remote is set: nobody else can get the model (docs/sharing.md)"
-            return f"{said}. To share the version:\n  make push && {push}"
+        if not repo.config.load_one("repo")["core"].get("remote"):
+            return (
+                "This commit names no default remote, so nobody can get the model from it: see "
+                f"docs/sharing.md before you push this version:\n  {push}"
+            )
         remote = open_remote(repo)
         if remote.fs.exists(remote.oid_to_path(find_hash(model))):
             return f"The model is in the default remote. To share the version:\n  {push}"

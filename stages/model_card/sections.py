@@ -147,9 +147,8 @@ def show_cost(facts: Facts) -> str:
             f"{profile['latency_p95_ms']:.3f} ms), and a second is enough for "
             f"{profile['throughput_images_per_s']:,.0f} images in batches, on one thread of "
             f"{escape(profile['processor'])} in ONNX Runtime.",
-            f"The file has {', '.join(sizes)}. Its SHA-256:",
+            f"The file has {', '.join(sizes)}. Its SHA-256, with which "
+            f"`sha256sum --check {facts.name}.md` compares the one beside this page:",
             fence(f"{facts.sha256}  {facts.name}.onnx", ""),
-            f"`echo '{facts.sha256}  {facts.name}.onnx' | sha256sum --check` compares a file with "
-            "it.",
         ]
     )

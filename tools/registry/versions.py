@@ -65,11 +65,21 @@ def require_next(version: str, known: Versions) -> str:
     return wanted
 
 
+def require_unregistered(artifact: str, known: Versions) -> None:
+    """Raises an InputError if the current commit has a version of the model already."""
+    tags = call(HERE, "git", "tag", "--points-at", "HEAD").splitlines()
+    for version in known.in_use:
+        if tag_of(artifact, version) in tags:
+            raise InputError(
+                f"this commit is {tag_of(artifact, version)}: nothing has changed since"
+            )
+
+
 def register(artifact: str, version: str, message: str) -> None:
     """Tags the current commit as a version.
 
     Raises:
-        InputError: it has one already, or git does not know who tags.
+        InputError: git does not know who tags.
     """
     root = find_project()[0]
     try:
