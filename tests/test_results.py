@@ -82,6 +82,26 @@ def test_times_are_not_other_hashes() -> None:
     assert "train." in compare_locks(LOCK | timed, changed(model="x") | again)
 
 
+def test_what_shows_times_is_not_other_hashes() -> None:
+    """In this pipeline: cards, and what `compare` draws."""
+    committed = read_lock(ROOT)
+    now = copy.deepcopy(committed)
+    for name, stage in now.items():
+        kind = name.partition("@")[0]
+        for entry in stage["outs"] if kind in ("profile", "card", "compare") else []:
+            entry["md5"] = f"{name} {entry['path']}"
+        for entry in stage["deps"]:
+            if entry["path"] == "metrics" or entry["path"].startswith("metrics/profile/"):
+                entry["md5"] = "other times"
+    count = sum(name.partition("@")[0] not in ("profile", "card", "compare") for name in now)
+    said = compare_locks(committed, now)
+    assert said == f"Every hash is as committed, in all {count} stages; the measured times differ."
+    card = next(name for name in now if name.startswith("card@"))
+    now = copy.deepcopy(committed)
+    now[card]["outs"][0]["md5"] = "x"
+    assert f"from the same inputs: {card}." in compare_locks(committed, now)
+
+
 def test_what_is_timed_is_said_in_dvc_yaml() -> None:
     assert find_timed((ROOT / "dvc.yaml").read_text()) == {"profile"}
 
