@@ -66,20 +66,14 @@ def main(
     """
     name = model.stem
     content = read_bytes(model)
-    with reading(model, "ONNX model", REMEDY):  # to open it for use takes 1 s for a forest
-        graph = onnx.ModelProto.FromString(content)
-        metadata = parse_metadata({one.key: one.value for one in graph.metadata_props})
-        (images,), outputs = graph.graph.input, graph.graph.output
+    with reading(model, "ONNX model", REMEDY):  # a session on it takes 1 s to open for a forest
+        network = onnx.ModelProto.FromString(content)
+        metadata = parse_metadata({one.key: one.value for one in network.metadata_props})
+        (images,), outputs = network.graph.input, network.graph.output
         input_shape = tuple(one.dim_value for one in images.type.tensor_type.shape.dim)[1:]
-    data = read_parameter(f"data.{metadata.dataset}")
-    block = {
-        "dataset": metadata.dataset,
-        "layout": layout,
-        "framework": framework,
-        "model": model_name,
-        "params": read_parameter(f"models.{name}.params"),
-    }
-    recipe = {"model": block, "data": data, "normalize": read_parameter("normalize")}
+    block = {"dataset": metadata.dataset, "layout": layout}
+    block |= {"framework": framework, "model": model_name}
+    recipe = read_recipe(name, block)
     text = read_text(predictions)
     labels, predicted = read_predictions(predictions, text, metadata.classes)
     facts = Facts(
@@ -97,14 +91,28 @@ def main(
         predicted=predicted,
         pictures=list_files(pictures, REMEDY),
         seed=read_parameter("seed"),
-        recipe=json.loads(json.dumps(recipe)),  # labels become texts, as in the file of noise
+        recipe=recipe,
         seeds=read_seeds(noise / f"{name}.json"),
         pins=list_pins(framework),
-        published=find_published(data["path"]),
+        published=find_published(recipe["data"]["path"]),
     )
     with atomic_write(out) as path:
         path.write_text("\n\n".join(part(facts) for part in PARTS) + "\n", encoding="utf-8")
     print(f"{out}: accuracy {facts.scores['test']['accuracy']:.4f}")
+
+
+def read_recipe(name: str, block: dict[str, str]) -> dict[str, Any]:
+    """The blocks of params.yaml that the training of a run depends on, as `make noise` has them.
+
+    `block` is what dvc.yaml gives of the run's own.
+    """
+    recipe = {
+        "model": {**block, "params": read_parameter(f"models.{name}.params")},
+        "data": read_parameter(f"data.{block['dataset']}"),
+        "normalize": read_parameter("normalize"),
+    }
+    as_json: dict[str, Any] = json.loads(json.dumps(recipe))  # labels become texts, as on disk
+    return as_json
 
 
 def list_pins(framework: str) -> list[str]:

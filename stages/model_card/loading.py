@@ -21,9 +21,10 @@ images = ((pixels - mean) / deviation).reshape({shape})
 {outputs} = session.run(None, {{"images": images}})
 print(classes[label[0]])"""
 FITS = {
-    None: "All training images had this size already",
-    "crop": "Training images of another size were cropped to its shape from their center first",
-    "pad": "Training images of another size were padded first, with the color of their border",
+    None: "All training images had {size} pixels already",
+    "crop": "Training images of other shapes than {size} were cropped to their center first",
+    "pad": "Training images of other shapes than {size} were padded first, in the color of their "
+    "border",
 }
 
 
@@ -47,8 +48,9 @@ def show_loading(facts: Facts) -> str:
             fence(program, "python"),
             f"The input `images` is float32, ({shape.replace('1', 'n', 1)}): pixels from 0 to 1, "
             "minus the mean of their channel, divided by its deviation; both are in the file's "
-            f"metadata. {describe_network(facts)}{FITS[facts.metadata.fit]}; `make predict` "
-            "prepares pictures of any size as the training images were. "
+            f"metadata. {describe_network(facts)}"
+            f"{FITS[facts.metadata.fit].format(size=f'{width} x {height}')}; `make predict` in the "
+            "repository prepares pictures of any size as these were. "
             f"{describe_outputs(facts)}",
         ]
     )

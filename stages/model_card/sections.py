@@ -73,7 +73,7 @@ def show_data(facts: Facts) -> str:
 
 
 def show_training(facts: Facts) -> str:
-    """The parameters that the model depends on, and the packages that computed it."""
+    """Seed and parameters of data and model, and the packages that computed it."""
     parameters = {"seed": facts.seed} | facts.recipe
     if (backbone := facts.metadata.backbone) is not None:
         parameters["features"] = {facts.recipe["model"]["layout"]: backbone.model_dump()}
