@@ -15,7 +15,7 @@ from gto.exceptions import ValidationError
 from stages.runtime.errors import InputError
 from stages.runtime.text import NAME
 from tools.registry.artifacts import check_artifacts, write_artifact
-from tools.registry.versions import Versions, require_next
+from tools.registry.versions import Versions, name_artifact, read_versions, require_next, tag_of
 
 SVC = "fashion_mnist-svc"
 BLOCK = {"dataset": "fashion_mnist", "framework": "sklearn"}
@@ -123,6 +123,25 @@ def test_a_model_that_is_worse_is_no_release(revisions: Path, tmp_path: Path) ->
     assert run("git", "tag", "-l", f"{name}*", cwd=project).stdout == f"{name}@v1.0.0\n"
 
 
+def test_a_project_in_a_subfolder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("git", "init", "-q", cwd=tmp_path)
+    run("git", "commit", "-q", "--allow-empty", "-m", "start", cwd=tmp_path)
+    for name, artifact in (("a/b", f"a/b:{SVC}"), (".", SVC)):
+        (tmp_path / name).mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(tmp_path / name)
+        assert name_artifact(SVC) == artifact
+    assert tag_of(f"a/b:{SVC}", "v1.0.0") == f"a/b={SVC}@v1.0.0"
+    run("git", "tag", "-am", "x", f"a/b={SVC}@v1.0.0", cwd=tmp_path)
+    assert read_versions(f"a/b:{SVC}") == Versions(["v1.0.0"], ["v1.0.0"])
+    assert read_versions(SVC) == Versions([], [])
+    run("git", "tag", "-am", "x", f"a/b={SVC}@v1.0.0!", cwd=tmp_path)
+    assert read_versions(f"a/b:{SVC}") == Versions(["v1.0.0"], [])
+    (tmp_path / "c d").mkdir()
+    monkeypatch.chdir(tmp_path / "c d")
+    with pytest.raises(InputError, match=r"^c d: GTO cannot name a model in this folder"):
+        name_artifact(SVC)
+
+
 @pytest.mark.parametrize("version", ["1.10.0", "v1.10.0", "2.0.0-rc.1"])
 def test_a_version_above_the_last(version: str) -> None:
     known = Versions(["v1.0.0", "v1.9.0"], ["v1.0.0"])
@@ -156,7 +175,7 @@ def test_a_run_that_gto_cannot_name_is_named(name: str) -> None:
     with pytest.raises(ValidationError):
         assert_name_is_valid(name)
     ((what, _),) = check_artifacts({}, {name: BLOCK})
-    assert "rename it" in what
+    assert what.endswith("so rename")
 
 
 def test_what_else_is_in_artifacts_is_of_no_interest() -> None:

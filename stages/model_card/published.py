@@ -39,10 +39,6 @@ FOLDERS = ("data/sample", "data/full")  # the one in git, the other from pinned 
 
 
 def find_published(path: str) -> Published | None:
-    """The data set at `data.NAME.path`; None for one's own, wherever it is and whatever its name.
-
-    >>> find_published("data/full/cifar10").license
-    'unknown'
-    """
+    """The data set at `data.NAME.path`; None for one's own, whatever its name."""
     folder, name = posixpath.split(posixpath.normpath(path))
     return PUBLISHED.get(name) if folder in FOLDERS else None

@@ -35,7 +35,7 @@ def check_artifacts(artifacts: dict[str, Any], runs: dict[str, Any]) -> Iterator
 def check_artifact(name: str, block: dict[str, Any], artifacts: dict[str, Any]) -> Iterator[Wrong]:
     """What is wrong with the artifact of one run, whose block in params.yaml this is."""
     if not REGISTRABLE.fullmatch(name):
-        yield "can have no run whose name ends in - or _: rename it", f"  {quote(name)}:"
+        yield "can have no name that ends in - or _, so rename", f"  {quote(name)}:"
         return
     artifact = artifacts.get(name) or {}
     if artifact.get("type") != "model" or artifact.get("path") != path_of(name):
