@@ -57,11 +57,12 @@ def main(
     wanted = require_next(version, known)
     tag = tag_of(artifact, wanted)
     require_clean()
-    require_current()
-    model = Path(path_of(name))
-    # Its last line is what `sha256sum --check` reads.
-    message = f"{name} {wanted}: {describe_accuracy(name)}\n\n{hash_model(model)}  {model.name}\n"
     require_unregistered(artifact, known)
+    model = Path(path_of(name))
+    sha256 = hash_model(model)
+    require_current()
+    # Its last line is what `sha256sum --check` reads.
+    message = f"{name} {wanted}: {describe_accuracy(name)}\n\n{sha256}  {model.name}\n"
     if known.in_use:
         said, losses = compare_with(tag_of(artifact, known.in_use[-1]), name)
         typer.echo(f"{name}: {said}")
