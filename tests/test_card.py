@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx.parser
 import pytest
 import yaml
 from conftest import ROOT, RUNS
@@ -21,6 +23,7 @@ from PIL import Image
 from stages.card import PARTS, read_audit, read_scores, read_seeds
 from stages.model_card import Facts
 from stages.model_card.classes import show_classes
+from stages.model_card.loading import show_loading
 from stages.model_card.markdown import escape, fence
 from stages.model_card.metadata import describe, write_metadata
 from stages.model_card.published import find_published
@@ -173,13 +176,47 @@ def test_the_links_of_committed_cards_resolve(name: str) -> None:
         assert (path.parent / link).resolve().is_file(), link
 
 
+MEAN = """
+<ir_version: 9, opset_import: ["" : 18]>
+mean (float[n, 12] images) => (int64[n] label) {
+    axes = Constant<value_ints = [1]>()
+    value = ReduceMean<keepdims = 0>(images, axes)
+    rounded = Round(value)
+    label = Cast<to = 7>(rounded)
+}
+"""
+
+
+def test_the_program_normalizes_each_channel(
+    facts: Facts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand: (0.2 - 0) / 0.1, (0.4 - 0.2) / 0.1 and (0.8 - 0.5) / 0.1 are 2.3 on average."""
+    known = {"mean": [0.0, 0.2, 0.5], "deviation": [0.1, 0.1, 0.1]}
+    changes = {"normalization": known, "image_shape": (2, 2, 3)}
+    metadata = Metadata.model_validate(facts.metadata.model_dump() | changes)
+    model = onnx.parser.parse_model(MEAN)
+    values = metadata.model_dump(mode="json")
+    onnx.helper.set_model_props(model, {key: json.dumps(one) for key, one in values.items()})
+    onnx.save(model, tmp_path / f"{facts.name}.onnx")
+    Image.new("RGB", (2, 2), (51, 102, 204)).save(tmp_path / "picture.png")
+    monkeypatch.chdir(tmp_path)
+    said = run_program(show_loading(replace(facts, metadata=metadata, input_shape=(12,))))
+    assert said == f"{HOSTILE[2]}\n"
+
+
+def run_program(card: str) -> str:
+    """What the program in a card prints, with no code of this project."""
+    (program,) = re.findall(r"^```python\n(.*?)\n```$", card, re.M | re.S)
+    with redirect_stdout(io.StringIO()) as said:
+        exec(compile(program, "card", "exec"), {})
+    return said.getvalue()
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_the_program_in_a_card_predicts_what_was_recorded(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """With no code of this project: from the file, and the text of the card."""
     text = (trained / f"data/models/{name}.md").read_text()
-    (program,) = re.findall(r"^```python\n(.*?)\n```$", text, re.M | re.S)
     model = trained / f"data/models/{name}.onnx"
     (tmp_path / model.name).symlink_to(model)
     assert hashlib.sha256(model.read_bytes()).hexdigest() in text
@@ -188,6 +225,4 @@ def test_the_program_in_a_card_predicts_what_was_recorded(
     monkeypatch.chdir(tmp_path)
     for index in range(0, len(images), 25):
         Image.fromarray(images[index].squeeze()).save("picture.png")
-        with redirect_stdout(io.StringIO()) as said:
-            exec(compile(program, name, "exec"), {})
-        assert said.getvalue() == rows[index].split(",")[1] + "\n"
+        assert run_program(text) == rows[index].split(",")[1] + "\n"
