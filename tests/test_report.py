@@ -118,6 +118,8 @@ def test_the_page_has_what_is_recorded_in_a_clone_without_data(repository: Path)
     assert "nothing: all files are as committed" in text
     assert "Not known here: git does not have it" in text
     assert "make noise RUN=fashion_mnist-cnn<" in text
+    assert "222 of 10,000 training labels and 38 of 2,000 test labels" in text
+    assert ">train 8504<" in text  # the label that the models find least probable
     assert "Mean validation accuracy 0.8706, standard deviation 0.0075 over 5 seeds" in text
 
 

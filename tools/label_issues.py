@@ -3,7 +3,7 @@
 .venv/bin/python -m tools.label_issues DATASET [--runs 'RUN RUN'] [--folds 5]
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,14 +18,12 @@ from stages.runtime.files import read_json
 from stages.runtime.lock import find_hash
 from stages.runtime.parameters import read_parameters
 from tools.cluster.options import AnyProcessor, ClusterAddress, open_bench
-from tools.labels.images import Images, read_images
-from tools.labels.issues import Ranking, rank_labels
+from tools.labels.images import read_images
+from tools.labels.issues import rank_labels
 from tools.labels.picture import draw_issues
 from tools.labels.probabilities import average, cross_validate, read_test_probabilities
-from tools.trials.table import write_csv
+from tools.labels.ranking import write_table
 
-TABLE, PICTURE = "metrics/label_issues/{dataset}.csv", "plots/label_issues/{dataset}.png"
-COLUMNS = ("split", "index", "label", "suggested", "probability_of_label", "is_issue")
 LISTED = 100  # of the training images, and of the test images
 
 
@@ -73,12 +71,9 @@ def main(
         "runs": [*answers],
         "folds": folds,
         "seed": parameters["seed"],
-        "images": {part: len(images.labels) for part, (images, _) in parts.items()},
-        "issues": {part: ranking.issues for part, (_, ranking) in parts.items()},
     }
-    table, picture = (Path(one.format(dataset=dataset)) for one in (TABLE, PICTURE))
-    write_csv(table, about, COLUMNS, to_rows(classes, parts))
-    draw_issues(dataset, make_legible(classes), parts, picture)
+    table = write_table(dataset, classes, about, parts)
+    picture = draw_issues(dataset, make_legible(classes), parts)
     for part, (images, ranking) in parts.items():
         typer.echo(f"{ranking.issues} of {len(images.labels)} {part} images may have a wrong label")
     typer.echo(f"{table} lists those whose label is the least probable, {picture} shows some.")
@@ -104,19 +99,6 @@ def read_answers(
     if not found:
         raise InputError(f"no run of {dataset} gives probabilities; add one to params.yaml")
     return found
-
-
-def to_rows(
-    classes: Sequence[str], parts: Mapping[str, tuple[Images, Ranking]]
-) -> Iterator[list[Any]]:
-    """The values of `COLUMNS`."""
-    for images, ranking in parts.values():
-        for i, quality, suggested, is_issue in zip(
-            ranking.order, ranking.quality, ranking.suggested, ranking.is_issue, strict=True
-        ):
-            label, split = classes[images.labels[i]], images.splits[i]
-            other = classes[suggested]
-            yield [split, images.indices[i], label, other, f"{quality:.6f}", bool(is_issue)]
 
 
 if __name__ == "__main__":

@@ -1,29 +1,12 @@
 """Labels that may be wrong, by confident learning."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
 
 from tools.labels.images import Images
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Images by the probability of their label, the least probable first; all arrays are (m,).
-
-    `order` are their indices, `quality` is that probability, `suggested` the most probable class,
-    and `is_issue` says which labels confident learning takes for wrong; of all images, it takes
-    `issues` for that.
-    """
-
-    order: NDArray[np.int64]
-    quality: NDArray[np.float64]
-    suggested: NDArray[np.int64]
-    is_issue: NDArray[np.bool_]
-    issues: int
+from tools.labels.ranking import Ranking
 
 
 def rank_labels(images: Images, probabilities: NDArray[np.float64], most: int) -> Ranking:

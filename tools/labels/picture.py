@@ -5,18 +5,15 @@ from pathlib import Path
 
 from stages.figures.style import new_figure, save, show_image, wrap
 from tools.labels.images import Images
-from tools.labels.issues import Ranking
+from tools.labels.ranking import PICTURE, Ranking
 
 PER_ROW, ROWS = 8, 3  # of each part
 TITLE, ROW = 0.3, 1.55  # inches
 
 
 def draw_issues(
-    dataset: str,
-    classes: Sequence[str],
-    parts: Mapping[str, tuple[Images, Ranking]],
-    out: Path,
-) -> None:
+    dataset: str, classes: Sequence[str], parts: Mapping[str, tuple[Images, Ranking]]
+) -> Path:
     """Draws the first images of each part, with their label and what the models answer instead."""
     counts = {part: min(PER_ROW * ROWS, len(one.order)) for part, (_, one) in parts.items()}
     heights = [TITLE + ROW * -(-count // PER_ROW) for count in counts.values()]
@@ -33,4 +30,6 @@ def draw_issues(
             names = f"{classes[images.labels[i]]}\nor {classes[suggested]}?"
             place = f"{images.splits[i]} {images.indices[i]}"
             show_image(axes, images.pixels[i], wrap(f"{place}\n{names}", 16), size=7)
-    save(figure, out)
+    path = Path(PICTURE.format(dataset=dataset))
+    save(figure, path)
+    return path

@@ -5,21 +5,27 @@ from typing import Any, NamedTuple
 
 from stages.datasets.arrays import SPLITS
 from stages.runtime.inputs import reading
+from tools.labels.ranking import PICTURE as WRONG_LABELS
+from tools.labels.ranking import TABLE as LABELS
 from tools.pages.picture import Figure, Picture
 from tools.pages.table import Cell, Table, to_cell
 from tools.revisions.recorded import COMMIT, read_audit, read_text
 from tools.revisions.revision import Revision
 from tools.trials.table import read_csv
 
-NEAREST = 10  # rows of the table of near duplicates
+NEAREST = LEAST_PROBABLE = 10  # rows of the tables of near duplicates and of labels
 COUNTS = {"images": "images", "imbalance": "most to least frequent class"}
 COUNTS |= {"repeated": "repeated images", "constant": "images of one color"}
 PAIRS = "Test images (above) and their nearest training images (below)."
+DOUBTFUL = "Images whose label the models find least probable, and what they answer."
 CURVES = "Validation accuracy against the number of training images, with 95% intervals."
 
 
 class Dataset(NamedTuple):
-    """What the page shows of a data set; a table is None, and `overlap` empty, before the audit."""
+    """What the page shows of a data set; a table is None, and `overlap` empty, before the audit.
+
+    `labels` says how many labels may be wrong, and `doubtful` lists some.
+    """
 
     name: str
     path: str
@@ -28,6 +34,8 @@ class Dataset(NamedTuple):
     splits: Table | None
     classes: Table | None
     nearest: Table | None
+    labels: str
+    doubtful: Table | None
     figures: list[Figure]
     has_curves: bool
 
@@ -52,6 +60,7 @@ def describe_dataset(revision: Revision, name: str, pictures: Mapping[str, Pictu
         with reading(f"{revision.name}: {path}", "audit", COMMIT):
             splits, classes = tabulate_splits(audit), tabulate_classes(audit)
             overlap = describe_overlap(audit)
+    labels, doubtful = describe_labels(revision, name)
     return Dataset(
         name,
         revision.parameters["data"][name]["path"],
@@ -60,6 +69,8 @@ def describe_dataset(revision: Revision, name: str, pictures: Mapping[str, Pictu
         splits,
         classes,
         tabulate_nearest(revision, name),
+        labels,
+        doubtful,
         list_figures(name, runs, pictures),
         f"plots/learning_curves/{name}.png" in pictures,
     )
@@ -121,8 +132,42 @@ def tabulate_nearest(revision: Revision, dataset: str) -> Table | None:
     return Table(title, ["test image", "nearest image", "distance"], rows)
 
 
+def describe_labels(revision: Revision, dataset: str) -> tuple[str, Table | None]:
+    """How many labels may be wrong, and those that are the least probable; none if not judged."""
+    path = LABELS.format(dataset=dataset)
+    if not revision.files.isfile(path):
+        return "", None
+    with reading(
+        f"{revision.name}: {path}", "table of labels", f"run `make label-issues DATASET={dataset}`"
+    ):
+        about, rows = read_csv(read_text(revision, path))
+        counts = [
+            f"{about['issues'][part]:,} of {images:,} {part} labels"
+            for part, images in about["images"].items()
+        ]
+        said = (
+            f"Taken for wrong by {len(about['runs'])} runs on {about['folds']} folds: "
+            f"{' and '.join(counts)}."
+        )
+        rows.sort(key=lambda row: float(row["probability_of_label"]))
+        cells = [
+            [
+                Cell(f"{row['split']} {row['index']}"),
+                Cell(row["label"]),
+                Cell(row["suggested"]),
+                to_cell(float(row["probability_of_label"]), 3),
+            ]
+            for row in rows[:LEAST_PROBABLE]
+        ]
+    return said, Table(
+        f"labels that may be wrong: the least probable {len(cells)}",
+        ["image", "label", "models answer", "probability of the label"],
+        cells,
+    )
+
+
 def list_figures(name: str, runs: list[str], pictures: Mapping[str, Picture]) -> list[Figure]:
-    """Some test images, the nearest pairs, and accuracy against the number of images."""
+    """Some test images, the nearest pairs, doubtful labels, accuracy by the number of images."""
     drawn = [run for run in runs if f"plots/{run}/pictures/examples.png" in pictures]
     paths = [
         (
@@ -133,6 +178,7 @@ def list_figures(name: str, runs: list[str], pictures: Mapping[str, Picture]) ->
         for run in drawn[:1]
     ]
     paths.append((f"plots/audit/{name}.png", "nearest pairs", PAIRS))
+    paths.append((WRONG_LABELS.format(dataset=name), "labels that may be wrong", DOUBTFUL))
     paths.append((f"plots/learning_curves/{name}.png", "more images", CURVES))
     return [
         Figure(pictures[path], title, f"{name}: {caption}", caption)
