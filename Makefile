@@ -14,7 +14,7 @@ ifeq ($(origin PATH),command line)
 override FOLDER := $(value PATH)
 override PATH := $(shell command -v ls >/dev/null && echo "$$PATH" || command -p getconf PATH)
 endif
-DATA := ANY_CPU APPLY BASE CLUSTER DATASET DRY EXTRA FOLDER FOLDS FULL HEAD IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN RUNS SEED SEEDS SET SLOTS TEST TRIAL TRIALS VERSION WRITE
+DATA := ANY_CPU APPLY BASE CLUSTER DATASET DRY EXTRA FOLDER FOLDS FULL HEAD HTML IMAGE INVERT JOBS JSON LOOP METRIC MODEL NAME PATHS PULL RUN RUNS SEED SEEDS SET SLOTS TEST TRIAL TRIALS VERSION WRITE
 $(foreach name,$(DATA),$(eval override $(name) := $$(value $(name))))
 export $(DATA)
 ON_CLUSTER := $${CLUSTER:+--cluster "$$CLUSTER"} $${ANY_CPU:+--any-cpu}
@@ -69,8 +69,8 @@ predict: setup ## classify pictures: MODEL=data/models/RUN.onnx, IMAGE=files or 
 report: setup ## write report.html: results, pictures, data, experiments and provenance on one page
 	@$(BIN)/python -m tools.report
 
-review: setup ## report what a change did to every run: BASE=main, HEAD=revision or experiment
-	@$(BIN)/python -m tools.review -- "$${BASE:-main}" $${HEAD:+"$$HEAD"}
+review: setup ## report what a change did to every run: BASE=main, HEAD=revision or experiment; HTML=1: as one page, too
+	@$(BIN)/python -m tools.review $${HTML:+--html} -- "$${BASE:-main}" $${HEAD:+"$$HEAD"}
 
 add-data: setup ## look at a folder of images and print its block for params.yaml: PATH=folder; WRITE=1 adds it
 	@test -n "$$FOLDER" || { echo 'PATH is missing: name a folder of images: make add-data PATH=my/images' >&2; exit 2; }

@@ -24,7 +24,7 @@ from stages.weights.published import PUBLISHED
 from tools.engine import stages
 from tools.sample import first_of_each_class, write_sheet
 
-pytest_plugins = ["campaign", "machines"]
+pytest_plugins = ["browsers", "campaign", "machines"]
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent

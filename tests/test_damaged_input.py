@@ -59,6 +59,7 @@ from tools.pages.report.runs import describe_runs
 from tools.pages.report.searches import describe_searches
 from tools.prediction.fit_picture import read_picture
 from tools.revisions.changed_pictures import read_pictures as read_changed_pictures
+from tools.revisions.raw_images import read_array
 from tools.revisions.revision import Revision
 from tools.sample import write_sheet
 from tools.store.objects import read_folder
@@ -158,6 +159,7 @@ def write_one_picture(folder: Path, chance: np.random.Generator) -> None:
 
 def read_arrays(folder: Path) -> None:
     read_split(folder / "split")
+    read_array(folder / "split" / "labels.npy")
     path = folder / "probabilities.npy"
     read_probabilities(path, read_bytes(path), len(LABELS))
 

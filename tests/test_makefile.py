@@ -18,7 +18,7 @@ TARGETS = {
     "pull": ["PATHS"],
     "release": ["RUN", "VERSION"],
     "repro": ["JOBS", "CLUSTER"],
-    "review": ["BASE", "HEAD"],
+    "review": ["BASE", "HEAD", "HTML"],
     "scheduler": ["CLUSTER"],
     "setup": ["EXTRA"],
     "tune": ["RUN", "TRIALS", "FOLDS", "JOBS", "CLUSTER"],

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tools.revisions.markdown import code, tabulate_cells
+from tools.revisions.markdown import code, split_code, tabulate_cells
 
 HOSTILE = [
     "b\n\n**Better** (all)",
@@ -32,6 +32,16 @@ def test_code_is_one_piece_of_code_with_all_of_the_text(text: str) -> None:
     assert "<" not in rendered.removeprefix(start).removesuffix(end)
     expected = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
     assert shown.strip(" ") == expected.strip(" ")
+
+
+@given(st.text(max_size=30))
+@example("")
+@example(" ")
+def test_code_is_found_again(text: str) -> None:
+    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text) or " "
+    pieces = [("before ", False), (shown, True), (" or ", False), (shown, True)]
+    assert split_code(f"before {code(text)} or {code(text)}") == pieces
+    assert split_code(text.replace("`", "")) == ([(text, False)] if text else []) or "`" in text
 
 
 def test_no_text_leaves_its_cell() -> None:

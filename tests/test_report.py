@@ -4,12 +4,12 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from browsers import HOSTILE, open_page
 from conftest import BIN, ROOT, make_once, read_lock, replace, run
 
 from stages.runtime.errors import InputError
@@ -19,7 +19,6 @@ from tools.pages.scale import choose_ticks, scale_values
 
 RUN = "fashion_mnist-svc"
 LEFT_OUT = ("tests/", "benchmarks/", ".github/", "data/sample/")
-HOSTILE = "<img src=x onerror=\"alert(1)\"></script><b>shirt</b> & 'more'"
 WRITTEN = re.compile(r"Written on [^.]*\.")
 
 
@@ -231,34 +230,6 @@ def test_charts_have_the_parameters_that_differ_and_the_measured_times() -> None
     assert [tick.text for tick in scatter.across] == ["0.1", "1", "10"]
     assert draw_parallel("", tried[:1]) is None
     assert draw_scatter("", tried[1:2]) is None
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium without a network."""
-    api = pytest.importorskip("playwright.sync_api", exc_type=ImportError)
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    options = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND"]
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=options)
-        yield started
-        started.close()
-
-
-def open_page(browser: Any, path: Path, width: int = 1200) -> Any:
-    """The page, which has said nothing and asked for nothing but its file."""
-    page = browser.new_page(viewport={"width": width, "height": 900})
-    heard: list[str] = []
-    page.on("console", lambda message: heard.append(message.text))
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    page.on("dialog", lambda dialog: heard.append(dialog.message))
-    page.on("request", lambda request: heard.append(request.url[:100]))
-    page.goto(path.as_uri())
-    asked = [one for one in heard if not one.startswith("data:")]
-    assert asked == [path.as_uri()]
-    return page
 
 
 @pytest.mark.slow  # a browser

@@ -90,6 +90,17 @@ def test_nothing_is_pasted_into_a_command_and_what_it_calls_exists() -> None:
     assert len(called) >= 7
 
 
+def test_the_report_begins_with_a_link_to_the_page(tmp_path: Path) -> None:
+    (step,) = [one for one in steps("run") if one.get("name") == "Link the page"]
+    assert step["env"] == {"PAGE": "${{ steps.page.outputs.artifact-url }}"}
+    (tmp_path / "report.md").write_text("first\nsecond\n")
+    address = "https://example.org/artifacts/1?a=100%25"
+    environment = {"PAGE": address, "PATH": "/usr/bin:/bin"}
+    subprocess.run(["bash", "-ec", step["run"]], cwd=tmp_path, env=environment, check=True)
+    text = (tmp_path / "report.md").read_text()
+    assert re.fullmatch(rf"\[.*\]\({re.escape(address)}\)\n\nfirst\nsecond\n", text)
+
+
 def make_actionlint(project: Path, status: int | None = 0) -> subprocess.CompletedProcess[str]:
     """`make actionlint` with the packages of this Python, and without setting anything up.
 

@@ -12,9 +12,10 @@ import typer
 from dvc.repo import Repo
 
 from stages.runtime.files import atomic_write
-from tools.revisions.changed_pictures import show_pictures
+from tools.pages.review.page import write_review
+from tools.revisions.changed_pictures import find_changed, show_pictures
 from tools.revisions.regressions import find_regressions, judge_revisions
-from tools.revisions.report import render
+from tools.revisions.report import describe_review, to_markdown
 from tools.revisions.revision import open_revision
 
 GOT_WORSE = 3  # the exit code
@@ -31,8 +32,11 @@ def main(
     pictures_url: Annotated[
         str, typer.Option(help="link pictures as URL/COMMIT/PATH; default: copy them to OUT")
     ] = "",
+    html: Annotated[bool, typer.Option(help="also write OUT/report.html, one page")] = False,
 ) -> None:
     """Prints a Markdown report that compares HEAD with BASE, and writes it to OUT/report.md.
+
+    With `html` also as a page that needs no other file, and shows the test images that changed.
 
     Exits with 3 if a run got significantly worse by more than `review.tolerance` in params.yaml
     allows, and with 2 if BASE or HEAD cannot be read.
@@ -43,11 +47,16 @@ def main(
         warnings = [] if head else find_stale()
         with atomic_write(out) as folder:
             folder.mkdir()
-            pictures = show_pictures(before, after, folder, pictures_url)
-            report = render(before, after, verdicts, regressions, warnings, pictures)
-            (folder / "report.md").write_text(report, encoding="utf-8")
-    typer.echo(report)
-    typer.echo(f"With pictures: {out}/report.md", err=True)
+            report = describe_review(before, after, verdicts, [*warnings, *regressions])
+            changed = find_changed(before, after)
+            pictures = show_pictures(changed, before, after, folder, pictures_url)
+            text = to_markdown(report, pictures)
+            (folder / "report.md").write_text(text, encoding="utf-8")
+            if html:
+                write_review(folder / "report.html", report, before, after, verdicts, changed)
+    typer.echo(text)
+    page = f"; as one page: {out}/report.html" if html else ""
+    typer.echo(f"With pictures: {out}/report.md{page}", err=True)
     if regressions:
         typer.echo("\n".join(f"review: {line}" for line in regressions), err=True)
         raise typer.Exit(GOT_WORSE)
@@ -76,4 +85,4 @@ def find_stale() -> list[str]:
 
 
 if __name__ == "__main__":
-    run(main, "pipeline")
+    run(main, "pipeline", "pictures")

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from stages.runtime.files import atomic_write
-from tools.pages.table import count_bytes
+from tools.pages.table import count_bytes, show_code
 
 FOLDER = Path(__file__).parent
 
@@ -37,7 +37,7 @@ def open_environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["bytes"] = count_bytes
+    environment.filters |= {"bytes": count_bytes, "code": show_code}
     for name in ("style.css", "script.js"):
         source = (FOLDER / name).read_text(encoding="utf-8")
         kind = name.partition(".")[0]

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 from PIL import Image
 
 from stages.runtime.files import REMEDY
 from stages.runtime.inputs import reading
 
 LONGEST = 16383  # pixels of a side of a WebP picture
+SIDE = 96  # pixels of the longer side of a shrunk image
 
 
 class Picture(NamedTuple):
@@ -54,6 +57,20 @@ def embed(name: str, content: bytes) -> Picture:
             image.save(buffer, "WEBP", lossless=True, quality=0, method=1, exact=True)
             if buffer.tell() < len(content):
                 kind, content = "webp", buffer.getvalue()
-    return Picture(
-        Markup(f"data:image/{kind};base64,{base64.b64encode(content).decode()}"), *image.size
-    )
+    return to_picture(kind, content, image)
+
+
+def embed_pixels(pixels: NDArray[np.uint8]) -> Picture:
+    """An image, (height, width, 1 or 3): with the same pixels, or shrunk to `SIDE` if larger."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    is_large = max(image.size) > SIDE
+    image.thumbnail((SIDE, SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", lossless=not is_large, quality=80)
+    return to_picture("webp", buffer.getvalue(), image)
+
+
+def to_picture(kind: str, content: bytes, image: Image.Image) -> Picture:
+    """The picture in a file of a kind, with this content."""
+    encoded = base64.b64encode(content).decode()
+    return Picture(Markup(f"data:image/{kind};base64,{encoded}"), *image.size)

@@ -53,3 +53,16 @@ addEventListener("click", (event) => {
   }
   mark(kept);
 });
+
+// Two pictures lie on each other; a slider says up to where the one before is shown.
+for (const slider of document.querySelectorAll(".cut input")) {
+  const pair = slider.closest(".pair");
+  const cut = () => {
+    pair.style.setProperty("--cut", `${slider.value}%`);
+    slider.setAttribute("aria-valuetext", `${slider.value}% before, ${100 - slider.value}% after`);
+  };
+  slider.parentElement.hidden = false;
+  pair.classList.add("stacked");
+  slider.addEventListener("input", cut);
+  cut();
+}

@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from markupsafe import Markup
+
+from tools.revisions.markdown import split_code
+
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
@@ -24,6 +28,15 @@ class Table(NamedTuple):
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     keys: Sequence[str] = ()
+
+
+def show_code(text: str) -> Markup:
+    """A text in which backticks mark code as HTML."""
+    pieces = (
+        Markup("<code>{}</code>").format(piece) if is_code else Markup.escape(piece)
+        for piece, is_code in split_code(text)
+    )
+    return Markup("").join(pieces)
 
 
 def to_cell(value: float | None, digits: int = 4, unit: str = "") -> Cell:

@@ -4,12 +4,13 @@ from dvc.repo import Repo
 
 from stages.datasets.arrays import SPLITS
 from tools.revisions.lock_changes import FEW, explain, show
-from tools.revisions.markdown import code, fold, tabulate_cells
+from tools.revisions.markdown import code
+from tools.revisions.parts import Lines, Part, Rows
 from tools.revisions.recorded import read_audit
 from tools.revisions.revision import Revision, name_classes
 
 
-def describe_parameters(before: Revision, after: Revision) -> str:
+def describe_parameters(before: Revision, after: Revision) -> list[Part]:
     """DVC's own diff of parameters, one row per value."""
     with Repo() as repo:
         diff = repo.params.diff(
@@ -20,21 +21,21 @@ def describe_parameters(before: Revision, after: Revision) -> str:
         for path, changes in sorted(diff.items())
         for name, change in sorted(changes.items())
     ]
-    return fold(tabulate_cells(rows, ["file", "parameter", "before", "after"]), len(rows))
+    return [Rows(["file", "parameter", "before", "after"], rows, folds=True)] if rows else []
 
 
-def describe_data(before: Revision, after: Revision) -> str:
+def describe_data(before: Revision, after: Revision) -> list[Part]:
     """Class names, counts and hashes of the splits that changed."""
     old, new = (revision.parameters["data"] for revision in (before, after))
-    lines, rows = [], []
+    parts, rows = list[Part](), []
     for name in sorted(old.keys() | new.keys()):
         if name not in old or name not in new:
-            lines.append(f"{code(name)} is {'new' if name in new else 'removed'}.")
+            parts.append(f"{code(name)} is {'new' if name in new else 'removed'}.")
             continue
         pairs = zip(*(name_classes(one[name]) for one in (old, new)), strict=False)
         renamed = [f"{code(a)} → {code(b)}" for a, b in pairs if a != b]
         if renamed:
-            lines.append(f"Classes of {code(name)} renamed: {', '.join(renamed)}.")
+            parts.append(f"Classes of {code(name)} renamed: {', '.join(renamed)}.")
         audits = [read_audit(revision, name) for revision in (before, after)]
         for split in SPLITS:
             counts = [audit[split] for audit in audits]
@@ -43,12 +44,10 @@ def describe_data(before: Revision, after: Revision) -> str:
                 numbers = [f"{count['images']:,}" for count in counts]
                 rows.append([code(name), split, *numbers, *(h and code(h) for h in hashes)])
     header = ["data set", "split", "images before", "after", "SHA-256 before", "after"]
-    if rows:
-        lines.append(tabulate_cells(rows, header))
-    return "\n\n".join(lines)
+    return [*parts, Rows(header, rows)] if rows else parts
 
 
-def describe_stages(before: Revision, after: Revision) -> str:
+def describe_stages(before: Revision, after: Revision) -> list[Part]:
     """Which stages ran again, why, and whether their outputs changed."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for name, reasons in explain(before.stages, after.stages).items():
@@ -59,10 +58,10 @@ def describe_stages(before: Revision, after: Revision) -> str:
         outputs = "changed" if reasons.other_outputs else "unchanged"
         grouped.setdefault((why, outputs), []).append(code(name))
     lines = [
-        f"- {', '.join(names)}: outputs {outputs}; cause: {why}"
+        f"{', '.join(names)}: outputs {outputs}; cause: {why}"
         for (why, outputs), names in grouped.items()
     ]
     removed = [code(name) for name in before.stages if name not in after.stages]
     if removed:
-        lines.append(f"- {', '.join(removed)}: removed")
-    return "\n".join(lines)
+        lines.append(f"{', '.join(removed)}: removed")
+    return [Lines(lines)] if lines else []

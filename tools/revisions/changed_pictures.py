@@ -1,26 +1,44 @@
-"""The pictures of a review: before and after, side by side."""
+"""The pictures that changed between two revisions: before and after, side by side."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from stages.runtime.inputs import reading
 from tools.revisions.recorded import COMMIT
 from tools.revisions.revision import Revision
 
 
-def show_pictures(before: Revision, after: Revision, folder: Path, url: str) -> str:
-    """A Markdown table for every picture under plots/ that changed.
+class ChangedPicture(NamedTuple):
+    """The path of a picture and its bytes before and after, None where there is none."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+
+
+def find_changed(before: Revision, after: Revision) -> list[ChangedPicture]:
+    """Every picture under plots/ that changed."""
+    old, new = (read_pictures(revision) for revision in (before, after))
+    return [
+        ChangedPicture(path, old.get(path), new.get(path))
+        for path in sorted(old.keys() | new.keys())
+        if old.get(path) != new.get(path)
+    ]
+
+
+def show_pictures(
+    changed: list[ChangedPicture], before: Revision, after: Revision, folder: Path, url: str
+) -> str:
+    """A Markdown table for every picture that changed.
 
     Without `url`, the pictures are copied to `folder`/before and `folder`/after. With it, they are
     linked as `url`/COMMIT/PATH; those of the workspace, which has no commit, are still copied.
     """
-    old, new = (read_pictures(revision) for revision in (before, after))
     tables = []
-    for path in sorted(old.keys() | new.keys()):
-        if old.get(path) == new.get(path):
-            continue
+    for path, old, new in changed:
         cells = []
-        for name, revision, pictures in (("before", before, old), ("after", after, new)):
-            if path not in pictures:
+        for name, revision, content in (("before", before, old), ("after", after, new)):
+            if content is None:
                 cells.append("none")
                 continue
             if url and revision.commit:
@@ -28,7 +46,7 @@ def show_pictures(before: Revision, after: Revision, folder: Path, url: str) -> 
             else:
                 link = f"{name}/{path}"
                 (folder / link).parent.mkdir(parents=True, exist_ok=True)
-                (folder / link).write_bytes(pictures[path])
+                (folder / link).write_bytes(content)
             cells.append(f"![{path} {name}]({link})")
         tables.append(
             f"<details><summary>{path}</summary>\n\n| before | after |\n| --- | --- |\n"

@@ -9,6 +9,7 @@ from scipy.stats import binom
 
 from stages.runtime.errors import InputError
 from tools.revisions.markdown import code
+from tools.revisions.parts import Lines, Part
 from tools.revisions.recorded import read_audit, read_scores
 from tools.revisions.revision import Revision, open_revision
 from tools.revisions.scored import Scored, read_score, read_scored
@@ -136,10 +137,10 @@ def list_missing(looks: list[Looks], scored: Scored) -> list[str]:
     return lines
 
 
-def list_looks(revision: Revision, runs: list[str]) -> str:
+def list_looks(revision: Revision, runs: list[str]) -> list[Part]:
     """The looks of these runs as a list: those of more than `FEW` models, and the others."""
     if not runs:
-        return ""
+        return []
     scored = read_scored()
     counted, lines = [], []
     for run in runs:
@@ -152,5 +153,4 @@ def list_looks(revision: Revision, runs: list[str]) -> str:
         if few := [code(looks.run) for looks in counted if looks.models == models]:
             lines.append(f"{models} {'model' if models == 1 else 'models'} of {', '.join(few)}.")
     lines += list_missing(counted, scored)
-    listed = "\n".join(f"- {line}" for line in lines)
-    return f"Looks at the test images, as {PLACES} tell ({PAGE}):\n\n{listed}"
+    return [f"Looks at the test images, as {PLACES} tell ({PAGE}):", Lines(lines)]

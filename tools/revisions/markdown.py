@@ -5,7 +5,10 @@ from typing import Any
 
 from tabulate import tabulate
 
+from tools.revisions.parts import Lines, Part, Rows
+
 LONG = 12  # rows; a longer table is folded
+CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")  # as in CommonMark
 
 
 def code(text: str) -> str:
@@ -18,6 +21,29 @@ def code(text: str) -> str:
     fence = "`" * (longest + 1)
     space = " " if longest else ""  # which Markdown takes away
     return f"{fence}{space}{shown}{space}{fence}"
+
+
+def split_code(text: str) -> list[tuple[str, bool]]:
+    """The pieces of a text, each with whether it is what `code` was given."""
+    pieces = []
+    end = 0
+    for found in CODE.finditer(text):
+        inner = found[2]
+        if inner.strip(" ") and inner.startswith(" ") and inner.endswith(" "):
+            inner = inner[1:-1]
+        pieces += [(text[end : found.start()], False), (inner, True)]
+        end = found.end()
+    return [piece for piece in (*pieces, (text[end:], False)) if piece[0]]
+
+
+def write_part(part: Part) -> str:
+    """A paragraph, table or list in Markdown."""
+    if isinstance(part, Lines):
+        return "\n".join(f"- {line}" for line in part.lines)
+    if isinstance(part, Rows):
+        table = tabulate_cells(part.rows, part.header)
+        return fold(table, len(part.rows)) if part.folds else table
+    return part
 
 
 def fold(table: str, rows: int) -> str:

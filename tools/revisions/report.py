@@ -1,8 +1,12 @@
-"""The Markdown of a review."""
+"""What a review reports, and its Markdown."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from tools.revisions.change_tables import describe_data, describe_parameters, describe_stages
 from tools.revisions.looks import list_looks
-from tools.revisions.markdown import code
+from tools.revisions.markdown import code, write_part
+from tools.revisions.parts import Part
 from tools.revisions.revision import Revision
 from tools.revisions.run_tables import describe_classes, tabulate_runs
 from tools.revisions.verdicts import (
@@ -18,55 +22,67 @@ from tools.revisions.verdicts import (
 
 # The overall verdict is the first of these that any run has.
 ORDER = (WORSE, NOT_COMPARABLE, BETTER, NO_CHANGE)
+UNCHANGED = "No changes."
 
 
-def render(
-    before: Revision,
-    after: Revision,
-    verdicts: list[Verdict],
-    regressions: list[str],
-    warnings: list[str],
-    pictures: str,
-) -> str:
-    """The report: verdict, runs, looks at their test images, what changed, given `pictures`."""
-    sections = [
-        conclude(before, after, verdicts, regressions, warnings),
-        tabulate_runs(before, after, verdicts),
-        list_looks(after, [one.run for one in verdicts if one.word not in (SAME, REMOVED)]),
-        section("Parameters", describe_parameters(before, after)),
-        section("Data", describe_data(before, after)),
-        section("Stages", describe_stages(before, after)),
-        section("Classes", describe_classes(verdicts)),
-        section("Pictures", pictures),
-    ]
-    return "\n\n".join(filter(None, sections)) + "\n"
+class Report(NamedTuple):
+    """What a review says but for its pictures.
+
+    `overall` is the verdict on all runs, one of the words of `verdicts`, and `details` has the runs
+    of each; `alerts` are warnings and regressions. `changes` are sections, empty where nothing
+    changed, by their titles.
+    """
+
+    compared: str
+    overall: str
+    details: list[str]
+    alerts: list[str]
+    runs: list[Part]
+    looks: list[Part]
+    changes: dict[str, list[Part]]
 
 
-def conclude(
-    before: Revision,
-    after: Revision,
-    verdicts: list[Verdict],
-    regressions: list[str],
-    warnings: list[str],
-) -> str:
-    """The overall verdict, the revisions compared, warnings and regressions."""
+def describe_review(
+    before: Revision, after: Revision, verdicts: list[Verdict], alerts: list[str]
+) -> Report:
+    """The verdict on all runs, their table, the looks at their test images, and what changed."""
     words = {verdict.word for verdict in verdicts}
-    overall = next((word for word in ORDER if word in words), NO_CHANGE)
     runs = {
         word: ", ".join(code(verdict.run) for verdict in verdicts if verdict.word == word)
         for word in (*ORDER, SAME, ADDED, REMOVED)
     }
     details = [f"{word}: {names}" for word, names in runs.items() if names]
-    if words == {SAME}:
-        details = ["every run predicts the same as before"]
-    lines = [
-        f"**{overall.capitalize()}** ({'; '.join(details)})",
-        f"Compared: {after.name} with {before.name}.",
-        *(f"**{line}**" for line in (*warnings, *regressions)),
+    return Report(
+        compared=f"Compared: {after.name} with {before.name}.",
+        overall=next((word for word in ORDER if word in words), NO_CHANGE),
+        details=["every run predicts the same as before"] if words == {SAME} else details,
+        alerts=alerts,
+        runs=tabulate_runs(before, after, verdicts),
+        looks=list_looks(after, [one.run for one in verdicts if one.word not in (SAME, REMOVED)]),
+        changes={
+            "Parameters": describe_parameters(before, after),
+            "Data": describe_data(before, after),
+            "Stages": describe_stages(before, after),
+            "Classes": describe_classes(verdicts),
+        },
+    )
+
+
+def to_markdown(report: Report, pictures: str) -> str:
+    """The report in Markdown, with the given tables of `pictures`."""
+    paragraphs = [
+        f"**{report.overall.capitalize()}** ({'; '.join(report.details)})",
+        report.compared,
+        *(f"**{line}**" for line in report.alerts),
+        *map(write_part, report.runs),
+        *map(write_part, report.looks),
     ]
-    return "\n\n".join(lines)
+    for title, parts in report.changes.items():
+        paragraphs += write_section(title, [write_part(part) for part in parts])
+    paragraphs += write_section("Pictures", [pictures] if pictures else [])
+    return "\n\n".join(paragraphs) + "\n"
 
 
-def section(title: str, text: str) -> str:
-    """A heading and its text, or a note that nothing changed."""
-    return f"### {title}\n\n{text or 'No changes.'}"
+def write_section(title: str, paragraphs: Sequence[str]) -> list[str]:
+    """A heading and its paragraphs, or a note that nothing changed."""
+    return [f"### {title}", *(paragraphs or [UNCHANGED])]

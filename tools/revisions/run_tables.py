@@ -2,7 +2,8 @@
 
 import statistics
 
-from tools.revisions.markdown import code, fold, tabulate_cells
+from tools.revisions.markdown import code
+from tools.revisions.parts import Part, Rows
 from tools.revisions.recorded import read_noise, read_scores
 from tools.revisions.revision import Revision, recipe_of
 from tools.revisions.significance import LEVEL, Difference
@@ -17,7 +18,7 @@ VALIDATION = (
 Splits = dict[str, dict[str, float]]  # the metrics of a run, by split
 
 
-def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) -> str:
+def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) -> list[Part]:
     """One row per run and metric, and notes on the columns."""
     rows = []
     for verdict in verdicts:
@@ -38,10 +39,11 @@ def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) ->
             rows.append([name, metric, *cells, judge_difference(metric, difference)])
     header = ["run", "metric", "validation", "test before", "test after"]
     header += ["difference (95% interval)", "discordant", "p", "verdict"]
-    table = "\n\n".join([tabulate_cells(rows, header), VALIDATION])
+    table: list[Part] = [Rows(header, rows), VALIDATION]
     if not any(verdict.metrics for verdict in verdicts):
         return table
-    notes = [
+    return [
+        *table,
         "Discordant: test images that only one model classifies correctly; lost: right before, "
         "wrong after; gained: the reverse. p: exact McNemar test for accuracy, paired permutation "
         "test for other metrics, with Holm's correction for the number of runs compared; below "
@@ -50,7 +52,6 @@ def tabulate_runs(before: Revision, after: Revision, verdicts: list[Verdict]) ->
         "`make noise`.",
         *describe_noise(before, after, [verdict.run for verdict in verdicts if verdict.metrics]),
     ]
-    return "\n\n".join([table, *notes])
 
 
 def describe_validation(scores: list[Splits | None], metric: str) -> str:
@@ -102,7 +103,7 @@ def row_of(difference: Difference) -> list[str]:
     ]
 
 
-def describe_classes(verdicts: list[Verdict]) -> str:
+def describe_classes(verdicts: list[Verdict]) -> list[Part]:
     """The classes on whose test images the accuracy changed significantly."""
     rows = [
         [code(verdict.run), code(name), *row_of(difference)]
@@ -111,7 +112,7 @@ def describe_classes(verdicts: list[Verdict]) -> str:
         if difference.p < LEVEL
     ]
     if not rows:
-        return "No class changed significantly." if any(v.classes for v in verdicts) else ""
+        return ["No class changed significantly."] if any(v.classes for v in verdicts) else []
     header = [
         "run",
         "class",
@@ -120,6 +121,7 @@ def describe_classes(verdicts: list[Verdict]) -> str:
         "difference (95% interval)",
         "discordant",
     ]
-    return fold(tabulate_cells(rows, [*header, "p"]), len(rows)) + (
-        "\n\np has Holm's correction for the number of classes in all runs compared."
-    )
+    return [
+        Rows([*header, "p"], rows, folds=True),
+        "p has Holm's correction for the number of classes in all runs compared.",
+    ]

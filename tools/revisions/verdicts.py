@@ -1,7 +1,7 @@
 """What happened to each run between two revisions, and which changes are significant."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,21 @@ NOT_COMPARABLE = "not comparable"
 SAME, ADDED, REMOVED = "same predictions", "new", "removed"
 
 
+class Paired(NamedTuple):
+    """The answers of two models to the same test images, whose labels are (n,)."""
+
+    labels: NDArray[np.int64]
+    before: Answers
+    after: Answers
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The verdict on a run: one of the words above, and why it, or a metric, is not comparable.
 
     `metrics` holds the differences by metric name, `classes` those in accuracy on the test images
-    of each class; the p values of both are corrected.
+    of each class; the p values of both are corrected. They follow from `paired`, which is None if
+    there is nothing to compare.
     """
 
     run: str
@@ -37,6 +46,7 @@ class Verdict:
     reason: str = ""
     metrics: dict[str, Difference] = field(default_factory=dict)
     classes: dict[str, Difference] = field(default_factory=dict)
+    paired: Paired | None = field(default=None, compare=False)
 
 
 def judge_all(before: Revision, after: Revision, metrics: list[str]) -> list[Verdict]:
@@ -93,6 +103,7 @@ def judge(run: str, before: Revision, after: Revision, metrics: list[str]) -> Ve
             if both or not METRICS[name].needs_probabilities
         },
         classes=compare_classes(labels, old, new, classes_of(after, run)),
+        paired=Paired(labels, old, new),
     )
 
 
