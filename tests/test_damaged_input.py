@@ -59,7 +59,7 @@ from tools.pages.report.runs import describe_runs
 from tools.pages.report.searches import describe_searches
 from tools.prediction.fit_picture import read_picture
 from tools.revisions.changed_pictures import read_pictures as read_changed_pictures
-from tools.revisions.raw_images import read_array
+from tools.revisions.kept import read_array
 from tools.revisions.revision import Revision
 from tools.sample import write_sheet
 from tools.store.objects import read_folder

@@ -21,7 +21,7 @@ from tools.pages.picture import SIDE, embed_pixels
 from tools.pages.review.images import MOST, choose
 from tools.pages.review.pictures import pair_pictures
 from tools.revisions.changed_pictures import ChangedPicture
-from tools.revisions.raw_images import find_test_images
+from tools.revisions.kept import find_test_images
 from tools.revisions.recorded import read_audit
 from tools.revisions.revision import Revision, open_revision
 
@@ -73,7 +73,7 @@ class Text(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag in ("td", "th", "p", "li", "h1"):
+        if tag in ("td", "th", "p", "li", "h1", "h2", "h3", "h4", "summary"):
             self.texts.append("")
 
     def handle_data(self, data: str) -> None:

@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.runtime.errors import InputError
+from stages.scoring.predictions import read_probabilities
 from tools.pages.picture import Picture, embed_pixels
-from tools.revisions.raw_images import RAW, find_test_images
-from tools.revisions.recorded import read_run_probabilities
+from tools.revisions.kept import RAW, find_test_images, read_kept
 from tools.revisions.revision import Revision, classes_of
 from tools.revisions.significance import Answers
 from tools.revisions.verdicts import Paired, Verdict
@@ -114,11 +113,9 @@ def describe_run(
 def read_confidence(revision: Revision, run: str, answers: Answers) -> NDArray[np.float32] | None:
     """The probability of each prediction, (n,); None if the model has none or they are not here."""
     known, count = answers.probabilities, len(answers.predicted)
-    if known is None:
-        try:
-            known = read_run_probabilities(revision, run, count)
-        except InputError:
-            return None
+    path = f"data/probabilities/{run}.npy"
+    if known is None and (content := read_kept(revision, path)):
+        known = read_probabilities(f"{revision.name}: {path}", content, count)
     return None if known is None else known[np.arange(count), answers.predicted]
 
 
