@@ -24,15 +24,20 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
-def open_page(browser: Any, path: Path, width: int = 1200) -> Any:
-    """The page, which has said nothing and asked for nothing but its file."""
+def open_page(browser: Any, path: Path, width: int = 1200, ready: str = "") -> Any:
+    """The page, which has reported no error and asked for nothing but its file.
+
+    `ready` is an expression in JavaScript that is true when it has been drawn.
+    """
     page = browser.new_page(viewport={"width": width, "height": 900})
     heard: list[str] = []
-    page.on("console", lambda message: heard.append(message.text))
+    page.on("console", lambda one: heard.append(one.text) if one.type == "error" else None)
     page.on("pageerror", lambda error: heard.append(str(error)))
     page.on("dialog", lambda dialog: heard.append(dialog.message))
     page.on("request", lambda request: heard.append(request.url[:100]))
     page.goto(path.as_uri())
+    if ready:
+        page.wait_for_function(ready)
     asked = [one for one in heard if not one.startswith("data:")]
     assert asked == [path.as_uri()]
     return page

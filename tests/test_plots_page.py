@@ -1,14 +1,13 @@
 """The page of `dvc plots` opens without a network, with the library that DVC's own page loads."""
 
 import hashlib
-import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsers import open_page
 from conftest import FEW, ROOT, replace, run
 
 from stages.runtime.errors import InputError
@@ -52,34 +51,12 @@ def test_a_package_with_another_script_is_refused(tmp_path: Path) -> None:
         read_package(Path(path), "vega")
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A browser for which no server exists."""
-    api = pytest.importorskip("playwright.sync_api", reason="needs make setup EXTRA=browser")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("Chromium is not installed")
-    options = ["--host-resolver-rules=MAP * ~NOTFOUND"]
-    options += ["--no-sandbox"] if os.geteuid() == 0 else []
-    with api.sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program, args=options)
-        yield browser
-        browser.close()
-
-
 def look(browser: Any, page_file: Path) -> list[tuple[float, float]]:
     """The width and height of each chart of a page, which asks for nothing and has no errors."""
-    page, asked, errors = browser.new_page(), list[str](), list[str]()
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(page_file.as_uri())
     plots = page_file.read_text(encoding="utf-8").count("vegaEmbed('#")
-    page.wait_for_function(
-        f"document.querySelectorAll('.vega-embed canvas, .vega-embed svg.marks').length >= {plots}"
-    )
+    drawn = "document.querySelectorAll('.vega-embed canvas, .vega-embed svg.marks').length"
+    page = open_page(browser, page_file, ready=f"{drawn} >= {plots}")
     boxes = [one.bounding_box() for one in page.query_selector_all(".vega-embed canvas")]
-    assert (errors, asked) == ([], [page_file.as_uri()])
     painted = page.evaluate(
         "[...document.querySelectorAll('.vega-embed canvas')].map(c => new Set(new Uint32Array("
         "c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size)"
@@ -90,23 +67,23 @@ def look(browser: Any, page_file: Path) -> list[tuple[float, float]]:
     return [(box["width"], box["height"]) for box in boxes]
 
 
-def test_plots_show_and_diff_open_without_a_network(project: Path, chromium: Any) -> None:
+def test_plots_show_and_diff_open_without_a_network(project: Path, browser: Any) -> None:
     page = project / "dvc_plots/index.html"
     run("dvc", "plots", "show", cwd=project)
-    charts = look(chromium, page)
+    charts = look(browser, page)
     assert len(charts) == 2 * len(FEW)  # a confusion matrix and a learning curve of each
     assert min(min(size) for size in charts) > 100
 
     replace(project / "plots/fashion_mnist-svc/predictions.csv", "Trouser,", "Dress,")
     run("dvc", "plots", "diff", "HEAD", cwd=project)
-    wider = [b[0] > a[0] for a, b in zip(charts, look(chromium, page), strict=True)]
+    wider = [b[0] > a[0] for a, b in zip(charts, look(browser, page), strict=True)]
     assert wider.count(True) == len(FEW)  # matrices before and after, side by side
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_every_template_of_dvc_is_drawn(project: Path, chromium: Any, template: str) -> None:
+def test_every_template_of_dvc_is_drawn(project: Path, browser: Any, template: str) -> None:
     x, y = ("predicted", "actual") if "confusion" in template else ("epoch", "val_accuracy")
     name = "predictions" if "confusion" in template else "learning_curve"
     path = f"plots/fashion_mnist-mlp/{name}.csv"
     run("dvc", "plots", "show", path, "-t", template, "-x", x, "-y", y, cwd=project)
-    assert len(look(chromium, project / "dvc_plots/index.html")) == 1
+    assert len(look(browser, project / "dvc_plots/index.html")) == 1
