@@ -34,10 +34,9 @@ def open_page(browser: Any, path: Path, width: int = 1200, ready: str = "") -> A
     page.on("console", lambda one: heard.append(one.text) if one.type == "error" else None)
     page.on("pageerror", lambda error: heard.append(str(error)))
     page.on("dialog", lambda dialog: heard.append(dialog.message))
-    page.on("request", lambda request: heard.append(request.url[:100]))
+    page.on("request", lambda request: heard.append(request.url))
     page.goto(path.as_uri())
     if ready:
         page.wait_for_function(ready)
-    asked = [one for one in heard if not one.startswith("data:")]
-    assert asked == [path.as_uri()]
+    assert [one for one in heard if not one.startswith("data:")] == [path.as_uri()]
     return page
