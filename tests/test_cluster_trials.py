@@ -80,6 +80,11 @@ def test_seeds_are_chains_whose_images_stay_there(machines: Machines, project: P
     said = run("python", "-m", NOISE, "--seeds", "3", TREE, cwd=project).stdout
     assert "over 3 seeds" in said
     assert list_objects().keys() == known.keys() | new.keys()
+
+    run("dvc", "remote", "add", "-d", "storage", project.parent / "storage", cwd=project)
+    pushed = run("python", "-m", "tools.push", cwd=project)
+    assert "files of runs that are not committed are not in DVC's cache" in pushed.stdout
+    assert "Missing cache files" not in pushed.stderr  # DVC names each, as if it were a fault
     set_values(project, max_depth=5, seed=102)
     assert make_repro(project)[f"train@{TREE}"] == "from the cache"
 

@@ -11,7 +11,10 @@ files too.
 from stages.runtime.command import run
 
 import typer
+from dvc.cachemgr import LEGACY_HASH_NAMES
 from dvc.repo import Repo
+from dvc_data.hashfile.hash_info import HashInfo
+from dvc_data.hashfile.tree import Tree
 
 from tools.engine.plan import open_repository
 from tools.store.remote import one_line_errors, open_remote
@@ -26,8 +29,22 @@ def main() -> None:
         repo.push()
         records = repo.stage_cache.push(None)
         files = repo.stage_cache.get_used_objs(records)
-        sent = [repo.cloud.push(hashes, odb=odb) for odb, hashes in files.items()]
+        here = {odb: {one for one in hashes if is_here(repo, one)} for odb, hashes in files.items()}
+        sent = [repo.cloud.push(hashes, odb=odb) for odb, hashes in here.items()]
     typer.echo(f"{len(records)} runs, {sum(len(result.transferred) for result in sent)} files")
+    if missing := sum(len(hashes - here[odb]) for odb, hashes in files.items()):
+        typer.echo(
+            f"{missing} files of runs that are not committed are not in DVC's cache, as those on "
+            "the machines of a cluster: a clone that needs one makes it again"
+        )
+
+
+def is_here(repo: Repo, one: HashInfo) -> bool:
+    """Whether DVC's cache has a file, or a folder with all files in it."""
+    cache = repo.cache.legacy if one.name in LEGACY_HASH_NAMES else repo.cache.local
+    if not cache.exists(one.value):
+        return False
+    return not one.isdir or all(cache.exists(file.value) for _, _, file in Tree.load(cache, one))
 
 
 def set_verify(repo: Repo) -> list[str]:
