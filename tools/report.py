@@ -3,6 +3,7 @@
 .venv/bin/python -m tools.report
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +37,10 @@ def main() -> None:
         InputError: a file that it shows is not valid.
     """
     revision = read_workspace()
-    pictures = embed_all(read_pictures(revision))
+    with ThreadPoolExecutor(1) as pool:  # most of the time goes into these two
+        embedding = pool.submit(embed_all, read_pictures(revision))
+        experiments = read_experiments("accuracy")
+    pictures = embedding.result()
     runs = read_recorded(revision)
     size = write_page(
         "report/report.html.j2",
@@ -44,7 +48,7 @@ def main() -> None:
         results=tabulate_results(runs),
         comparison=show_comparison(pictures),
         runs=describe_runs(revision, runs, pictures),
-        experiments=describe_experiments(read_experiments("accuracy"), runs),
+        experiments=describe_experiments(experiments, runs),
         searches=describe_searches(revision, pictures),
         datasets=describe_datasets(revision, pictures),
         provenance=describe_provenance(revision, runs),
