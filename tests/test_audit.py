@@ -233,6 +233,7 @@ def test_a_shortlist_loses_none_that_a_search_in_all_ways_finds(
     np.testing.assert_allclose(distance[found], distance_of_all[found], atol=0.1)
 
 
+@pytest.mark.slow  # thousands of images
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "cifar10"])
 def test_different_images_are_not_near(dataset: str) -> None:
     images, _ = sheet.read_files(sheet.find(SAMPLE / dataset)["test"])

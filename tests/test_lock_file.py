@@ -26,6 +26,7 @@ ORDER = list(STAGES)
 SHORT = HEAD + "".join(re.findall(r"  (?:load@.*|compare|check):\n(?:    .*\n)+", TEXT))
 
 
+@pytest.mark.slow  # DVC writes a hundred files
 @pytest.mark.parametrize("seed", range(5))
 def test_it_has_the_bytes_that_dvc_would_write(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)

@@ -31,6 +31,7 @@ def test_many_images_give_the_order_statistics_of_the_normal_distribution(
     assert expect_optimism(models, images, 0.5) / error == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.slow  # thousands of models
 @pytest.mark.parametrize("accuracy", [0.15, 0.86, 0.995])
 def test_the_best_of_many_equal_models_is_too_good_by_what_is_expected(accuracy: float) -> None:
     images, models = 300, 20

@@ -73,6 +73,7 @@ def test_a_planted_best_is_found_and_is_better(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+@pytest.mark.slow  # a hundred searches
 def test_a_flat_objective_ends_in_no_better_than_the_default() -> None:
     alarms = naive = 0
     for luck in range(100):
