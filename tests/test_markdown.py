@@ -37,6 +37,8 @@ def test_code_is_one_piece_of_code_with_all_of_the_text(text: str) -> None:
 @given(st.text(max_size=30))
 @example("")
 @example(" ")
+@example(" 0 ")
+@example(" ` ")
 def test_code_is_found_again(text: str) -> None:
     shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text) or " "
     pieces = [("before ", False), (shown, True), (" or ", False), (shown, True)]

@@ -19,7 +19,8 @@ def code(text: str) -> str:
     shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text) or " "
     longest = max(map(len, re.findall("`+", shown)), default=0)
     fence = "`" * (longest + 1)
-    space = " " if longest else ""  # which Markdown takes away
+    is_padded = shown.strip(" ") and shown.startswith(" ") and shown.endswith(" ")
+    space = " " if longest or is_padded else ""  # which Markdown takes away
     return f"{fence}{space}{shown}{space}{fence}"
 
 
