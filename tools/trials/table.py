@@ -22,7 +22,7 @@ def write_csv(
 
 
 def read_csv(text: str) -> tuple[dict[str, Any], list[dict[str, str]]]:
-    """What a table says of itself, and its rows, from the text that `write_csv` has written.
+    """The metadata of a table, and its rows, from the text that `write_csv` has written.
 
     Raises:
         ValueError: it is not such a table.

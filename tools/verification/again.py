@@ -28,7 +28,7 @@ Tell = Callable[[str], None]
 class Difference:
     """An output with other content than recorded; all but the path are MD5s.
 
-    `committed` is that of the file in git, None if it is not there.
+    `committed` is that of the file in git, None if git has none.
     """
 
     path: str
