@@ -119,6 +119,7 @@ def test_the_page_has_what_is_recorded_in_a_clone_without_data(repository: Path)
     assert "make noise RUN=fashion_mnist-cnn<" in text
     assert "222 of 10,000 training labels and 38 of 2,000 test labels" in text
     assert ">train 8504<" in text  # the label that the models find least probable
+    assert "Of other data than now" not in text
     assert "Mean validation accuracy 0.8706, standard deviation 0.0075 over 5 seeds" in text
 
 
@@ -304,3 +305,11 @@ def test_what_looks_like_html_stays_text(browser: Any, small: Path) -> None:
     assert page.locator(f"#run-{RUN} figcaption", has_text=HOSTILE).count() == 1
     assert page.locator("img[src='x'], figcaption b b, th b").count() == 0
     page.close()
+
+
+def test_labels_of_other_data_are_said_to_be(small: Path) -> None:
+    path = small / "metrics/label_issues/cifar10.csv"
+    path.write_text(path.read_text().replace('.dir"', '0.dir"', 1))
+    report.main()
+    text = (small / "report.html").read_text()
+    assert text.count("Of other data than now: run `make label-issues DATASET=cifar10`.") == 1

@@ -149,6 +149,9 @@ def describe_labels(revision: Revision, dataset: str) -> tuple[str, Table | None
             f"Taken for wrong by {len(about['runs'])} runs on {about['folds']} folds: "
             f"{' and '.join(counts)}."
         )
+        outs = revision.stages.get(f"load@{dataset}", {}).get("outs", [])
+        if about["data"] not in [out["md5"] for out in outs]:
+            said += f" Of other data than now: run `make label-issues DATASET={dataset}`."
         rows.sort(key=lambda row: float(row["probability_of_label"]))
         cells = [
             [
