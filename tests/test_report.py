@@ -164,6 +164,9 @@ def test_what_has_not_run_is_said_with_its_command(
     fresh: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(fresh / "data/audit")
+    table = "metrics/label_issues/cifar10.csv"
+    (fresh / table).parent.mkdir(parents=True)
+    shutil.copyfile(ROOT / table, fresh / table)
     monkeypatch.chdir(fresh)
     report.main()
     text = (fresh / "report.html").read_text()
@@ -172,6 +175,7 @@ def test_what_has_not_run_is_said_with_its_command(
         "Not evaluated yet:",
         "Not drawn yet:",
         "Not audited yet:",
+        ">labels that may be wrong: the least probable 10<",
         "There are no experiments on main.",
         "No run has been searched",
         "dvc.lock has no hash of any model:",
