@@ -188,6 +188,11 @@ def test_an_unknown_run_is_one_line_with_the_known_ones(project: Path) -> None:
         verify(project, "nope")
 
 
+def test_a_commit_without_results_is_not_verified(fresh: Path) -> None:
+    with pytest.raises(InputError, match=r"^dvc.lock of commit \w{7} records no training; run"):
+        verify(fresh, "")
+
+
 def test_a_seed_chooses_the_same_runs_again() -> None:
     names = list(RUNS)
     first = {seed: choose(names, 2, str(seed)) for seed in range(100)}

@@ -31,20 +31,25 @@ def main(
     from tools.engine import processes  # DVC: 0.3 s
     from tools.verification.again import Again, run_again
     from tools.verification.commit import open_commit
-    from tools.verification.verdict import judge
+    from tools.verification.verdict import NOT_VERIFIED, OTHER_PROCESSOR, VERIFIED, judge
 
     processes.preload()  # here: in a clone, of that one's engine
     statuses = set()
     with open_commit() as commit:
-        if name and name not in commit.runs:
+        known = commit.runs
+        if not known:
             raise InputError(
-                f"dvc.lock of {commit.name} has no run {name}; choose one of "
-                f"{', '.join(commit.runs)}"
+                f"dvc.lock of {commit.name} records no training; run `make repro` and commit it"
             )
-        seed = seed or str(secrets.randbelow(10**6))
-        chosen = [name] if name else choose(commit.runs, runs, seed)
+        if name and name not in known:
+            raise InputError(
+                f"dvc.lock of {commit.name} has no run {name}; choose one of {', '.join(known)}"
+            )
+        chosen = [name]
         if not name:
-            said = f"{len(chosen)} of {len(commit.runs)} runs of {commit.name}"
+            seed = seed or str(secrets.randbelow(10**6))
+            chosen = choose(known, runs, seed)
+            said = f"{len(chosen)} of {len(known)} runs of {commit.name}"
             typer.echo(f"{said}, by the seed {seed}: {', '.join(chosen)}\n")
         for one in chosen:
             again = Again()
@@ -53,8 +58,8 @@ def main(
             status, said = judge(commit, one, again)
             typer.echo(said)
             statuses.add(status)
-    if statuses - {0}:
-        raise typer.Exit(1 if 1 in statuses else 3)
+    if statuses != {VERIFIED}:
+        raise typer.Exit(NOT_VERIFIED if NOT_VERIFIED in statuses else OTHER_PROCESSOR)
 
 
 def choose(runs: list[str], number: int, seed: str) -> list[str]:

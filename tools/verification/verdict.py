@@ -32,7 +32,8 @@ def judge(commit: Commit, run: str, again: Again) -> tuple[int, str]:
         return VERIFIED, f"**Verified: `{run}`.** {as_recorded}. {ran}\n"
     rows = [[code(one.path), describe_recorded(one), code(one.made)] for one in again.differences]
     table = tabulate_cells(rows, ["output", f"MD5 in {commit.name}", "MD5 here"])
-    predictions, wrong = compare_predictions(commit, run, again)
+    wrong = other_accuracy(run, find_made(commit, again, Path("metrics", f"{run}.json")))
+    said = [compare_predictions(commit, run, again), *(f"{line}." for line in wrong)]
     status, meaning = NOT_VERIFIED, "The same processor should give the same bytes."
     if recorded_on != here:
         meaning = (
@@ -44,7 +45,7 @@ def judge(commit: Commit, run: str, again: Again) -> tuple[int, str]:
         [
             f"**Not verified: `{run}`.** {ran}\n",
             f"{table}\n",
-            f"{' '.join([predictions, *wrong, meaning])}\n",
+            f"{' '.join([*said, meaning])}\n",
         ]
     )
 
@@ -56,11 +57,8 @@ def describe_recorded(difference: Difference) -> str:
     return f"{code(difference.recorded)} in dvc.lock, {code(difference.committed)} in git"
 
 
-def compare_predictions(commit: Commit, run: str, again: Again) -> tuple[str, list[str]]:
-    """How the predictions for the test images differ from those in git, in words.
-
-    And a line if the accuracy is outside its committed interval.
-    """
+def compare_predictions(commit: Commit, run: str, again: Again) -> str:
+    """How the predictions for the test images differ from those in git, in words."""
     parameters = read_parameters()
     classes = name_classes(parameters["data"][parameters["models"][run]["dataset"]])
     path = Path("plots", run, "predictions.csv")
@@ -68,16 +66,13 @@ def compare_predictions(commit: Commit, run: str, again: Again) -> tuple[str, li
         read_predictions(path, read_bytes(one).decode(), classes)
         for one in (find_made(commit, again, path), path)
     )
-    scores = find_made(commit, again, Path("metrics", f"{run}.json"))
-    wrong = other_accuracy(run, scores)
     if not np.array_equal(actual, committed_actual):
-        return f"{path} in {commit.name} is of other test images.", wrong
-    said = (
+        return f"{path} in {commit.name} is of other test images."
+    return (
         f"{np.count_nonzero(now != committed)} of {len(now):,} test images get another prediction "
         f"than in {commit.name}; {np.mean(now == actual):.4f} of all are right, there "
         f"{np.mean(committed == actual):.4f}."
     )
-    return said, [f"{line}." for line in wrong]
 
 
 def find_made(commit: Commit, again: Again, path: Path) -> Path:
