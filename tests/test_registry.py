@@ -14,6 +14,7 @@ from gto.exceptions import ValidationError
 
 from stages.runtime.errors import InputError
 from stages.runtime.text import NAME
+from tools.engine.repository import list_edited
 from tools.registry.artifacts import check_artifacts, write_artifact
 from tools.registry.versions import Versions, name_artifact, read_versions, require_next, tag_of
 
@@ -142,6 +143,22 @@ def test_a_project_in_a_subfolder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         name_artifact(SVC)
 
 
+def test_edited_files_are_those_of_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "my old name").write_text("x")
+    run("git", "init", "-q", cwd=tmp_path)
+    run("git", "add", ".", cwd=tmp_path)
+    run("git", "commit", "-qm", "start", cwd=tmp_path)
+    (tmp_path / "beside").write_text("x")
+    monkeypatch.chdir(project)
+    assert list_edited() == []
+    run("git", "mv", "my old name", "é", cwd=project)
+    assert list_edited() == ["project/my old name", "project/é"]
+
+
 @pytest.mark.parametrize("version", ["1.10.0", "v1.10.0", "2.0.0-rc.1"])
 def test_a_version_above_the_last(version: str) -> None:
     known = Versions(["v1.0.0", "v1.9.0"], ["v1.0.0"])
@@ -162,7 +179,7 @@ def test_the_lines_that_are_printed_are_those_that_lack(name: str) -> None:
     assert [*artifacts] == [name]
     assert not list(check_artifacts(artifacts, {name: BLOCK}))
     assert [what for what, _ in check_artifacts(artifacts, {})] == [
-        "has what is no run in params.yaml"
+        "has, without a run in params.yaml,"
     ]
     assert_name_is_valid(name)
     artifacts[name]["path"] = "data/models/another.onnx"

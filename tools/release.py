@@ -17,9 +17,8 @@ from stages.runtime.parameters import read_parameter
 from stages.runtime.unchanged import is_recorded
 from tools.check_lock import require_current
 from tools.engine.plan import open_repository
-from tools.engine.programs import call
 from tools.engine.readable import require_readable
-from tools.engine.repository import HERE, require_commit
+from tools.engine.repository import list_edited, require_commit
 from tools.registry.artifacts import PIPELINE, check_artifact, path_of, read_artifacts
 from tools.registry.quality import compare_with, describe_accuracy
 from tools.registry.versions import (
@@ -89,9 +88,9 @@ def require_registrable(name: str) -> None:
 
 def require_clean() -> None:
     """Raises an InputError if a file is not as it is in the current commit."""
-    if changed := call(HERE, "git", "status", "--porcelain", "--", ".").splitlines():
-        more = f" and {len(changed) - 1} more" if changed[1:] else ""
-        raise InputError(f"{changed[0][3:]}{more}: not as in the last commit; commit or undo that")
+    if edited := list_edited():
+        more = f" and {len(edited) - 1} more" if edited[1:] else ""
+        raise InputError(f"{edited[0]}{more}: not as in the last commit; commit or undo that")
 
 
 def hash_model(path: Path) -> str:

@@ -43,6 +43,12 @@ def is_shallow() -> bool:
     return attempt(HERE, "git", "rev-parse", "--is-shallow-repository").stdout.strip() == "true"
 
 
+def list_edited() -> list[str]:
+    """The files in this folder that are not as in the last commit, by paths from git's root."""
+    status = ["status", "--porcelain", "-z", "--no-renames", "--", "."]
+    return [line[3:] for line in call(HERE, "git", *status).split("\0") if line]
+
+
 def find_project() -> tuple[Path, Path]:
     """The root of the git repository, and this folder's path in it: it may be a subfolder."""
     require_commit()

@@ -29,7 +29,7 @@ def check_artifacts(artifacts: dict[str, Any], runs: dict[str, Any]) -> Iterator
     for name, artifact in artifacts.items():
         path = str((artifact or {}).get("path"))
         if path.startswith(FOLDER) and path not in paths:
-            yield "has what is no run in params.yaml", f"  {quote(name)}:"
+            yield "has, without a run in params.yaml,", f"  {quote(name)}:"
 
 
 def check_artifact(name: str, block: dict[str, Any], artifacts: dict[str, Any]) -> Iterator[Wrong]:

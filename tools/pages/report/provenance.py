@@ -9,12 +9,11 @@ from stages.runtime.text import cut
 from tools.engine.order import read_seconds
 from tools.engine.processes import log_of
 from tools.engine.programs import attempt, call
-from tools.engine.repository import require_commit
+from tools.engine.repository import HERE, list_edited, require_commit
 from tools.pages.report.recorded import Recorded
 from tools.pages.table import Cell, Table, count_bytes, to_cell
+from tools.registry.artifacts import FOLDER
 from tools.revisions.revision import Revision
-
-HERE = Path()
 
 
 class Provenance(NamedTuple):
@@ -43,24 +42,23 @@ def describe_provenance(revision: Revision, runs: list[Recorded]) -> Provenance:
     require_commit()
     commit, subject = call(HERE, "git", "log", "-1", "--format=%H %ci%n%s").split("\n")[:2]
     log = ["git", "log", "-1", "--format=%h of %ci", "--", "dvc.lock"]
-    status = call(HERE, "git", "status", "--porcelain", "-z").split("\0")
     return Provenance(
         commit,
         subject,
         attempt(HERE, *log).stdout.strip(),
-        [line[3:] for line in status if line[2:3] == " "],
+        list_edited(),
         sorted({run.profile["processor"] for run in runs if run.profile}),
-        tabulate_outputs("models", revision.stages, "train@", "data/models/"),
+        tabulate_models(revision.stages),
         tabulate_data(revision),
         tabulate_pins(revision.stages),
         tabulate_stages(revision.stages),
     )
 
 
-def tabulate_outputs(title: str, stages: Stages, prefix: str, folder: str) -> Table | None:
-    """The outputs in a folder of some stages, and whether they are in this clone."""
-    outs = [out for name in stages if name.startswith(prefix) for out in stages[name]["outs"]]
-    return to_table(title, [out for out in outs if out["path"].startswith(folder)])
+def tabulate_models(stages: Stages) -> Table | None:
+    """The models that the stages have trained."""
+    outs = [out for name in stages if name.startswith("train@") for out in stages[name]["outs"]]
+    return tabulate_entries("models", [out for out in outs if out["path"].startswith(FOLDER)])
 
 
 def tabulate_data(revision: Revision) -> Table | None:
@@ -72,11 +70,11 @@ def tabulate_data(revision: Revision) -> Table | None:
         if name.startswith("load@")
         for dep in stage.get("deps", [])
     ]
-    return to_table("data", [dep for dep in deps if dep["path"] in paths])
+    return tabulate_entries("data", [dep for dep in deps if dep["path"] in paths])
 
 
-def to_table(title: str, entries: list[dict[str, Any]]) -> Table | None:
-    """Entries of dvc.lock: a path, its hash and size."""
+def tabulate_entries(title: str, entries: list[dict[str, Any]]) -> Table | None:
+    """Entries of dvc.lock: path, hash, size, and whether the path is in this folder."""
     rows = [
         [
             Cell(entry["path"]),
