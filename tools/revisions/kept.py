@@ -38,19 +38,19 @@ def find_test_images(revision: Revision, dataset: str) -> NDArray[np.uint8] | No
 def find_splits(revision: Revision, folder: str) -> Iterator[list[Path]]:
     """Where `FILES` of a folder may be."""
     yield [Path(folder, name) for name in FILES]
-    for name in list_hashes(revision, folder):
+    for oid in list_hashes(revision, folder):
         with suppress(InputError, KeyError):
-            listed = read_folder(find_object(name), folder)
+            listed = read_folder(find_object(oid), folder)
             yield [find_object(listed[file]) for file in FILES]
 
 
 def read_kept(revision: Revision, path: str) -> bytes | None:
     """The content of a file that has the MD5 that dvc.lock names; None if there is none."""
-    for name in list_hashes(revision, path):
-        for place in (Path(path), find_object(name)):
+    for oid in list_hashes(revision, path):
+        for place in (Path(path), find_object(oid)):
             with suppress(InputError):
                 content = read_bytes(place)
-                if hash_bytes(content) == name:
+                if hash_bytes(content) == oid:
                     return content
     return None
 
@@ -61,17 +61,17 @@ def list_hashes(revision: Revision, path: str) -> list[str]:
     return [out["md5"] for out in outs if out["path"] == path]
 
 
-def find_object(name: str) -> Path:
+def find_object(oid: str) -> Path:
     """Where DVC's cache has an object, if it has it."""
     with Repo() as repo:
-        return Path(repo.cache.local.path, name[:2], name[2:])
+        return Path(repo.cache.local.oid_to_path(oid))
 
 
 def read_array(path: Path) -> NDArray[np.uint8]:
-    """An array file of bytes.
+    """An array of bytes, memory-mapped.
 
     Raises:
-        InputError: it is missing or not one.
+        InputError: the file is missing or has none.
     """
     require_file(path, LARGEST, REMEDY)
     with reading(path, "array file", REMEDY):
