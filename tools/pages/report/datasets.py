@@ -172,19 +172,20 @@ def describe_labels(revision: Revision, dataset: str) -> tuple[str, Table | None
 def list_figures(name: str, runs: list[str], pictures: Mapping[str, Picture]) -> list[Figure]:
     """Some test images, the nearest pairs, doubtful labels, accuracy by the number of images."""
     drawn = [run for run in runs if f"plots/{run}/pictures/examples.png" in pictures]
-    paths = [
-        (
-            f"plots/{run}/pictures/examples.png",
+    shown = {
+        f"plots/{run}/pictures/examples.png": (
             "samples",
             f"Random test images, as {run} sees them.",
         )
         for run in drawn[:1]
-    ]
-    paths.append((f"plots/audit/{name}.png", "nearest pairs", PAIRS))
-    paths.append((WRONG_LABELS.format(dataset=name), "labels that may be wrong", DOUBTFUL))
-    paths.append((f"plots/learning_curves/{name}.png", "more images", CURVES))
+    }
+    shown |= {
+        f"plots/audit/{name}.png": ("nearest pairs", PAIRS),
+        WRONG_LABELS.format(dataset=name): ("labels that may be wrong", DOUBTFUL),
+        f"plots/learning_curves/{name}.png": ("more images", CURVES),
+    }
     return [
         Figure(pictures[path], title, f"{name}: {caption}", caption)
-        for path, title, caption in paths
+        for path, (title, caption) in shown.items()
         if path in pictures
     ]

@@ -45,8 +45,7 @@ def write_review(
         out,
         report=report,
         kind=KINDS.get(report.overall, ""),
-        runs=[to_content("Runs", part, links) for part in report.runs],
-        looks=report.looks,
+        runs=[to_content("Runs", part, links) for part in (*report.runs, *report.looks)],
         changes={
             title: [to_content(title, part, {}) for part in parts]
             for title, parts in report.changes.items()
@@ -65,9 +64,11 @@ def to_content(title: str, part: Part, links: dict[str, str]) -> str | Lines | T
         return part
     rows = [
         [
-            Cell(mark_verdict(text) if column == "verdict" else show_code(text), None, link)
+            Cell(
+                mark_verdict(text) if column == "verdict" else show_code(text),
+                link=links.get(text, ""),
+            )
             for column, text in zip(part.header, row, strict=True)
-            for link in [links.get(text, "")]
         ]
         for row in part.rows
     ]
