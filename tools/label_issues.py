@@ -5,11 +5,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from stages.runtime.command import run
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from stages.figures.style import make_legible
@@ -52,7 +54,7 @@ def main(
         read_images(dataset, *which) for which in (("train", "validation"), ("test",))
     )
     own = [name for name, one in parameters["models"].items() if one["dataset"] == dataset]
-    answers = read_answers(dataset, runs.split() or own, own, len(test.labels), bool(runs))
+    answers = read_answers(dataset, own, runs.split(), len(test.labels))
     with (
         open_bench(cluster, any_cpu) as bench,
         tqdm(total=len(answers) * folds, desc=dataset, unit="training") as bar,
@@ -80,17 +82,20 @@ def main(
 
 
 def read_answers(
-    dataset: str, names: Sequence[str], own: Sequence[str], images: int, named: bool
-) -> dict[str, Any]:
-    """What the models of runs answer for the test images, (n, classes), if with probabilities.
+    dataset: str, own: Sequence[str], named: Sequence[str], images: int
+) -> dict[str, NDArray[np.float64]]:
+    """The probabilities that models give the test images, (n, classes), by their runs.
+
+    Those of the `named` runs, or else of the data set's `own` runs that give some.
 
     Raises:
-        InputError: there is none; or one that was `named` gives none, or is not of the data set.
+        InputError: there is none; or one of the `named` runs gives none, or is no `own` run.
     """
-    found = dict[str, Any]()
-    for name in names:
+    for name in named:
         if name not in own:
             raise InputError(f"{dataset} has no run {name}; choose from {', '.join(own)}")
+    found = dict[str, NDArray[np.float64]]()
+    for name in named or own:
         answers = read_test_probabilities(name, images)
         if answers is not None:
             found[name] = answers
