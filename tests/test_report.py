@@ -137,8 +137,9 @@ def hashes(text: str) -> set[str]:
     return {f"#{link}"[:5] for link in links}
 
 
-def test_an_edit_is_said_and_what_ran_here_has_its_seconds(small: Path) -> None:
+def test_what_is_not_as_recorded_is_said_and_what_ran_here_has_its_seconds(small: Path) -> None:
     replace(small / "params.yaml", "      C: 1.0\n", "      C: 2.0\n")
+    replace(small / "metrics/label_issues/cifar10.csv", '.dir"', '0.dir"')
     (small / "logs").mkdir()
     (small / "logs/seconds.json").write_text(json.dumps({f"train@{RUN}": 12.5}))
     (small / f"logs/train@{RUN}.log").write_text("fitted\n")
@@ -146,6 +147,7 @@ def test_an_edit_is_said_and_what_ran_here_has_its_seconds(small: Path) -> None:
     text = (small / "report.html").read_text()
     assert f"params.yaml has changed since this was recorded: models.{RUN}.params.C." in text
     assert text.count("has changed since") == 1
+    assert text.count("Of other data than now: run `make label-issues DATASET=cifar10`.") == 1
     assert "params.yaml" in text.partition("files are not as committed: ")[2][:200]
     assert re.search(r"1 of \d+ stages have run in this folder", text)
     assert re.search(rf"train@{RUN}</th>\n *<td data-value=\"12.5\">12.5</td>", text)
@@ -284,9 +286,8 @@ def test_tables_sort_and_experiments_are_marked_from_the_keyboard(
         for one in item.evaluate_all("all => all.map(x => x.className.baseVal ?? x.className)")
     ] == ["on"] * 3
     assert "validation accuracy 0.8810, 0.7 ms per image, C=10.0" in item.first.text_content()
-    assert (
-        find_marked(page, "unmeasured").count() == 2
-    )  # not in the chart of times: it has the profile of the commit
+    # Not in the chart of times: it has the profile of the commit.
+    assert find_marked(page, "unmeasured").count() == 2
     page.locator("summary").first.click()
     page.get_by_role("link", name="cifar10-cnn").first.click()
     assert page.locator("#run-cifar10-cnn").is_visible()
@@ -309,11 +310,3 @@ def test_what_looks_like_html_stays_text(browser: Any, small: Path) -> None:
     assert page.locator(f"#run-{RUN} figcaption", has_text=HOSTILE).count() == 1
     assert page.locator("img[src='x'], figcaption b b, th b").count() == 0
     page.close()
-
-
-def test_labels_of_other_data_are_said_to_be(small: Path) -> None:
-    path = small / "metrics/label_issues/cifar10.csv"
-    path.write_text(path.read_text().replace('.dir"', '0.dir"', 1))
-    report.main()
-    text = (small / "report.html").read_text()
-    assert text.count("Of other data than now: run `make label-issues DATASET=cifar10`.") == 1
