@@ -10,14 +10,13 @@ from stages.runtime.errors import InputError
 from stages.runtime.files import read_bytes
 from stages.scoring.predictions import read_probabilities
 from tools.labels.images import Images
+from tools.revisions.recorded import PROBABILITIES
 from tools.trials.assignments import in_folds
 from tools.trials.bench import Bench
 from tools.trials.lab import open_lab
 from tools.trials.results import identify_images
 from tools.trials.run import run_trials
 from tools.trials.trial import FAILED, Trial
-
-PROBABILITIES = "data/probabilities/{run}.npy"
 
 
 def cross_validate(

@@ -2,19 +2,15 @@
 
 from pathlib import Path
 
+from stages.card import read_scores
 from stages.model_card.sections import with_interval
-from stages.runtime.files import NUMBER, REMEDY, read_json, require_values
 from tools.revisions.regressions import find_regressions, judge_revisions
 from tools.revisions.revision import open_revision
-
-SHOWN = ("accuracy", "accuracy_low", "accuracy_high", "images")
 
 
 def describe_accuracy(run: str) -> str:
     """The accuracy of a run on the test images, with its interval."""
-    path = Path(f"metrics/{run}.json")
-    test = read_json(path, test=dict)["test"]
-    require_values(path, test, dict.fromkeys(SHOWN, NUMBER), REMEDY)
+    test = read_scores(Path("metrics", f"{run}.json"))["test"]
     return f"accuracy {with_interval(test)} on {test['images']:,} test images"
 
 

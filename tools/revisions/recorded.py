@@ -18,6 +18,7 @@ from tools.store.objects import hash_bytes
 
 COMMIT = "run `dvc repro` there and commit"  # what to do about a revision's file
 NOISE = "docs/noise/{run}.json"  # what `make noise` measured
+PROBABILITIES = "data/probabilities/{run}.npy"  # of the test images
 
 
 def read_noise(revision: Revision, run: str) -> dict[str, Any] | None:
@@ -82,7 +83,7 @@ def read_run_probabilities(revision: Revision, run: str, images: int) -> NDArray
         InputError: they are in none of these, have other content than dvc.lock names, or are for
             another number of images.
     """
-    path = f"data/probabilities/{run}.npy"
+    path = PROBABILITIES.format(run=run)
     known = [out for stage in revision.stages.values() for out in stage.get("outs", [])]
     try:
         content = revision.files.read_bytes(path)

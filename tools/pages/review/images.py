@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stages.scoring.predictions import read_probabilities
 from tools.pages.picture import Picture, embed_pixels
 from tools.revisions.kept import RAW, find_test_images, read_kept
+from tools.revisions.recorded import PROBABILITIES
 from tools.revisions.revision import Revision, classes_of
 from tools.revisions.significance import Answers
 from tools.revisions.verdicts import Paired, Verdict
@@ -113,7 +114,7 @@ def describe_run(
 def read_confidence(revision: Revision, run: str, answers: Answers) -> NDArray[np.float32] | None:
     """The probability of each prediction, (n,); None if the model has none or they are not here."""
     known, count = answers.probabilities, len(answers.predicted)
-    path = f"data/probabilities/{run}.npy"
+    path = PROBABILITIES.format(run=run)
     if known is None and (content := read_kept(revision, path)):
         known = read_probabilities(f"{revision.name}: {path}", content, count)
     return None if known is None else known[np.arange(count), answers.predicted]
