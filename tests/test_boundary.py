@@ -193,9 +193,9 @@ def test_time_is_limited_for_a_block_alone() -> None:
 
 
 def test_memory_is_limited_for_a_block_alone() -> None:
-    with pytest.raises(MemoryError), inputs.limit_memory(200_000_000):
-        bytearray(1_000_000_000)
-    bytearray(1_000_000_000)
+    with pytest.raises(MemoryError), inputs.limit_memory(50_000_000):
+        bytearray(200_000_000)
+    bytearray(200_000_000)
 
 
 @pytest.fixture(scope="module")
