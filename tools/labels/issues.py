@@ -1,8 +1,6 @@
 """Labels that may be wrong, by confident learning."""
 
 import numpy as np
-from cleanlab.filter import find_label_issues
-from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
 
 from tools.labels.images import Images
@@ -16,6 +14,9 @@ def rank_labels(images: Images, probabilities: NDArray[np.float64], most: int) -
     learning takes a label for wrong if another class is more probable than it usually is where it
     is the label (Northcutt, Jiang and Chuang: Confident Learning, JAIR 70, 2021).
     """
+    from cleanlab.filter import find_label_issues  # 1.3 s
+    from cleanlab.rank import get_label_quality_scores
+
     labels = images.labels
     wrong = find_label_issues(labels, probabilities, filter_by="confident_learning", n_jobs=1)
     quality = get_label_quality_scores(labels, probabilities, adjust_pred_probs=False)
