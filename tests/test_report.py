@@ -108,7 +108,7 @@ def test_the_page_has_what_is_recorded_in_a_clone_without_data(repository: Path)
         assert f'id="run-{name}"' in text
         scores = json.loads((repository / f"metrics/{name}.json").read_text())
         for split in ("validation", "test"):
-            assert f">{scores[split]['accuracy']:.4f} (" in text
+            assert f">{scores[split]['accuracy']:.4f} <span" in text
         assert f">{locked[f'train@{name}']['outs'][0]['md5']}<" in text
     pictures = [*repository.glob("plots/*/pictures/*.png"), *repository.glob("plots/*.png")]
     assert text.count("<img ") > len(pictures) > 50
@@ -253,6 +253,27 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(browser: Any, reposi
     page.close()
 
 
+@pytest.mark.slow  # a browser
+def test_the_results_fit_a_laptop_and_keep_their_names_on_a_phone(
+    browser: Any, repository: Path
+) -> None:
+    page = open_page(browser, repository / "report.html", width=1280)
+    boxes = page.locator(".scroll").evaluate_all(
+        "all => all.filter(one => one.clientWidth).map(one => one.scrollWidth - one.clientWidth)"
+    )
+    assert len(boxes) > 5
+    assert max(boxes) == 0
+    results = page.locator(".scroll").first
+    assert results.locator("caption", has_text="fashion_mnist").is_visible()
+    page.set_viewport_size({"width": 360, "height": 700})
+    results.evaluate("one => one.scrollLeft = 300")
+    assert results.evaluate("one => one.scrollLeft") == 300
+    left = results.bounding_box()["x"]
+    for title in (results.locator("tbody th").first, results.locator("thead th").first):
+        assert title.bounding_box()["x"] == left
+    page.close()
+
+
 def find_marked(page: Any, experiment: str) -> Any:
     """All that shows an experiment: its row, and what is in the charts."""
     row = page.locator("tr[data-key]", has_text=experiment)
@@ -275,7 +296,7 @@ def test_tables_sort_and_experiments_are_marked_from_the_keyboard(
     assert orders["ascending"] == sorted(orders["ascending"])
     assert orders["descending"] == orders["ascending"][::-1]
     table.get_by_role("columnheader", name="log loss").get_by_role("button").press("Enter")
-    assert table.locator("tbody th").all_inner_texts()[-1] == RUN  # it has none
+    assert table.locator("tbody th").all_inner_texts()[-1] == "svc"  # it has none
 
     button = page.get_by_role("button", name="slow", exact=True)
     item = find_marked(page, "slow")

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from markupsafe import Markup
+
 from stages.scoring.metrics import METRICS
 from tools.pages.picture import Figure, Picture
 from tools.pages.report.recorded import Recorded
@@ -52,7 +54,7 @@ def to_row(run: Recorded) -> list[Cell]:
     """The cells of a run."""
     test, size = run.scores["test"], run.profile.get("file_bytes")
     return [
-        Cell(run.name, link=f"run-{run.name}"),
+        Cell(run.name.removeprefix(f"{run.dataset}-"), link=f"run-{run.name}"),
         show_accuracy(run.scores.get("validation")),
         show_accuracy(test),
         to_cell(test.get(OTHERS)),
@@ -64,8 +66,11 @@ def to_row(run: Recorded) -> list[Cell]:
 
 
 def show_accuracy(scores: dict[str, float] | None) -> Cell:
-    """The accuracy on a split, with its interval."""
+    """The accuracy on a split, with its interval, which is on a second line if there is no room."""
     if scores is None:
         return Cell("none held out")
     accuracy, low, high = (scores[f"accuracy{end}"] for end in ("", "_low", "_high"))
-    return Cell(f"{accuracy:.4f} ({low:.3f} to {high:.3f})", accuracy)
+    text = Markup('{:.4f} <span class="interval">({:.3f} to {:.3f})</span>').format(
+        accuracy, low, high
+    )
+    return Cell(text, accuracy)
