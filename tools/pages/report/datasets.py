@@ -175,7 +175,7 @@ def list_figures(name: str, runs: list[str], pictures: Mapping[str, Picture]) ->
     shown = {
         f"plots/{run}/pictures/examples.png": (
             "samples",
-            f"Random test images, as {run} sees them.",
+            f"Random test images, with what {run} predicts.",
         )
         for run in drawn[:1]
     }

@@ -93,8 +93,11 @@ def tabulate_profile(run: Recorded) -> Table:
         [Cell("one image, 95th percentile"), to_cell(profile["latency_p95_ms"], 4, " ms")],
         [Cell("images per second, in batches"), to_cell(profile["throughput_images_per_s"], 0)],
         [Cell("file"), Cell(count_bytes(profile["file_bytes"]), profile["file_bytes"])],
-        [Cell("parameters"), to_cell(profile["parameters"], 0)],
-        [Cell("nodes of trees"), to_cell(profile["tree_nodes"], 0)],
+        *(
+            [Cell(title), to_cell(profile[key], 0)]
+            for key, title in (("parameters", "parameters"), ("tree_nodes", "nodes of trees"))
+            if profile[key]
+        ),
     ]
     return Table(f"cost, one thread of {profile['processor']}", ["cost", "value"], rows)
 

@@ -52,7 +52,11 @@ def describe_search(revision: Revision, run: str, pictures: Mapping[str, Picture
         title = f"{run}: parameters and validation accuracy of each trial"
         parallel = draw_parallel(title, tried)
     on = f"{folds} folds" if folds else "the images that the run holds out"
-    said = f"{len(rows)} recipes, trial 0 being the default, on {on}: {images:,} validation images."
+    shown = f"; shown are the {len(tried)} that ran to their end" if len(tried) < len(rows) else ""
+    said = (
+        f"{len(rows)} recipes, trial 0 being the default, on {on}: {images:,} validation images"
+        f"{shown}."
+    )
     figures = []
     if picture := pictures.get(PICTURE.format(run=run)):
         alt = f"Search of {run}: {CAPTION}"
