@@ -11,7 +11,7 @@ from browsers import open_page
 from conftest import FEW, ROOT, replace, run
 
 from stages.runtime.errors import InputError
-from tools.plots_page import PAGE, SHA256, find_versions, read_package, write_page
+from tools.plots_page import NUMBERS, PAGE, SHA256, find_versions, read_package, write_page
 
 TEMPLATES = ("confusion", "confusion_normalized", "linear", "simple", "smooth", "scatter")
 
@@ -22,7 +22,8 @@ def read_scripts(page: str) -> list[str]:
 
 def test_the_scripts_are_those_of_the_pinned_packages_whose_versions_dvc_names() -> None:
     page = (ROOT / PAGE).read_text(encoding="utf-8")
-    versions, scripts = find_versions(), read_scripts(page)
+    versions, (*scripts, last) = find_versions(), read_scripts(page)
+    assert last == NUMBERS
     assert versions.keys() == SHA256.keys()
     for script, (name, version) in zip(scripts, versions.items(), strict=True):
         assert hashlib.sha256(script.encode()).hexdigest() == SHA256[name]
@@ -38,7 +39,7 @@ def test_dvc_finds_the_page_and_fills_only_its_own_words() -> None:
         assert page.count(f"{{{word}}}") == 1
     assert "{scripts}" not in page
     written = write_page(dict.fromkeys(SHA256, ("let a = {};", "Copyright")))
-    assert read_scripts(written) == ["let a = {};"] * 3
+    assert read_scripts(written) == [*["let a = {};"] * 3, NUMBERS]
 
 
 def test_a_package_with_another_script_is_refused(tmp_path: Path) -> None:
@@ -87,3 +88,12 @@ def test_every_template_of_dvc_is_drawn(project: Path, browser: Any) -> None:
         path = f"plots/fashion_mnist-mlp/{name}.csv"
         run("dvc", "plots", "show", path, "-t", template, "-x", x, "-y", y, cwd=project)
         assert len(look(browser, project / "dvc_plots/index.html")) == 1, template
+
+    single = "plots/fashion_mnist-svc/learning_curve.csv"  # its value is not rounded at the axis
+    (project / single).write_text("epoch,val_accuracy\n0,0.863\n")
+    run("dvc", "plots", "show", single, cwd=project)
+    page = open_page(browser, project / "dvc_plots/index.html")
+    place = page.locator(".vega-embed").get_attribute("id")
+    drawn = page.evaluate(f"vegaEmbed('#{place}', spec).then((chart) => chart.view.toSVG())")
+    assert ">0.863</text>" in drawn
+    page.close()

@@ -25,6 +25,9 @@ SHA256 = {  # of each package's script
     "vega-lite": "d73157451b3978015ab31dacd55ff90d986ab8663fc0abed50f97b3cd90002cb",
     "vega-embed": "1ba9826431ddc9805e815ad92acc811c819f2bfd32bda2a128b8c4b5070fab5e",
 }
+# If all values are equal, as of a model without epochs, Vega rounds them at the axis to integers.
+NUMBERS = """const embed = vegaEmbed;
+vegaEmbed = (place, chart) => embed(place, chart, { config: { numberFormat: ".6~g" } });"""
 
 
 def main() -> None:
@@ -66,7 +69,10 @@ def read_package(path: Path, name: str) -> tuple[str, str]:
 def write_page(packages: dict[str, tuple[str, str]]) -> str:
     """The page, from the script and license of each package; DVC fills in the words in braces."""
     licenses = "\n".join(f"{name}:\n\n{text}" for name, (_, text) in packages.items())
-    scripts = "\n".join(f"<script>{script}</script>" for script, _ in packages.values())
+    scripts = "\n".join(
+        f"<script>{script}</script>"
+        for script in (*(script for script, _ in packages.values()), NUMBERS)
+    )
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
