@@ -76,7 +76,7 @@ def files_of(folder: Path) -> set[Path]:
 
 
 def test_all_that_the_lock_names_comes_and_nothing_is_left_to_do(clone: Path) -> None:
-    assert " outputs are as dvc.lock names them" in pull(clone).stdout
+    assert " outputs are as in dvc.lock" in pull(clone).stdout
     assert make_repro(clone) == {}
     assert run("git", "status", "--porcelain", cwd=clone).stdout == ""
     for name in ("data/models", "data/raw"):

@@ -32,7 +32,7 @@ def main(
 
     with open_repository() as repo, lock_repo(repo):
         brought, missing = bring(repo, paths or [])
-    typer.echo(f"{count(brought)} as dvc.lock names them")
+    typer.echo(f"{count(brought)} as in dvc.lock")
     if missing:
         names = ", ".join(str(path) for path in missing[:3]) + (", ..." if missing[3:] else "")
         typer.echo(
