@@ -22,6 +22,7 @@ from tools.revisions.clone import in_clone_of
 from tools.revisions.recorded import NOISE
 from tools.revisions.revision import open_revision, recipe_of
 from tools.revisions.run_tables import describe_spread
+from tools.revisions.significance import show_p
 from tools.trials.bench import Bench
 from tools.trials.lab import open_lab
 from tools.trials.run import run_trials
@@ -77,7 +78,7 @@ def compare(before: list[float], after: list[float]) -> str:
     word = better if test.pvalue < 0.05 else "no significant change"
     return (
         f"Paired by seed: difference {gains.mean():+.4f} (95% interval {low:+.4f} to {high:+.4f}), "
-        f"p {test.pvalue:.4f}: {word}"
+        f"p {show_p(test.pvalue)}: {word}"
     )
 
 

@@ -6,6 +6,7 @@ from stages.card import read_scores
 from stages.model_card.sections import with_interval
 from tools.revisions.regressions import find_regressions, judge_revisions
 from tools.revisions.revision import open_revision
+from tools.revisions.significance import show_p
 
 
 def describe_accuracy(run: str) -> str:
@@ -25,6 +26,8 @@ def compare_with(tag: str, run: str) -> tuple[str, list[str]]:
     said = f"compared with {tag}: {verdict.word}"
     if "accuracy" in verdict.metrics:
         accuracy = verdict.metrics["accuracy"]
-        said += f", test accuracy {accuracy.before:.4f} → {accuracy.after:.4f}, p {accuracy.p:.4f}"
+        said += (
+            f", test accuracy {accuracy.before:.4f} → {accuracy.after:.4f}, p {show_p(accuracy.p)}"
+        )
     said += f" ({verdict.reason})" if verdict.reason else ""
     return said, list(find_regressions([verdict], tolerance))

@@ -6,7 +6,7 @@ from tools.revisions.markdown import code
 from tools.revisions.parts import Part, Rows
 from tools.revisions.recorded import read_noise, read_scores
 from tools.revisions.revision import Revision, recipe_of
-from tools.revisions.significance import LEVEL, Difference
+from tools.revisions.significance import LEVEL, Difference, show_p
 from tools.revisions.verdicts import NOT_COMPARABLE, Verdict, judge_difference
 
 VALIDATION = (
@@ -93,13 +93,12 @@ def describe_spread(split: str, accuracy: list[float]) -> str:
 def row_of(difference: Difference) -> list[str]:
     """Before, after, difference with interval, discordant images, p."""
     gain = difference.after - difference.before
-    p = "<0.0001" if difference.p < 0.0001 else f"{difference.p:.4f}"
     return [
         f"{difference.before:.4f}",
         f"{difference.after:.4f}",
         f"{gain:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})",
         f"{difference.lost} lost, {difference.gained} gained",
-        p,
+        show_p(difference.p),
     ]
 
 

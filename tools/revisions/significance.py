@@ -119,6 +119,11 @@ def compare_metric(
     )
 
 
+def show_p(p: float) -> str:
+    """A p value with four decimals, of a smaller one that it is smaller."""
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
 def holm(p_values: list[float]) -> list[float]:
     """P values, corrected for multiple testing by Holm's method (Holm 1979).
 

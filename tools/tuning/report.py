@@ -5,7 +5,7 @@ from statistics import fmean
 
 from tabulate import tabulate
 
-from tools.revisions.significance import find_not_worse
+from tools.revisions.significance import find_not_worse, show_p
 from tools.tuning.comparison import Comparison
 from tools.tuning.rows import COMPLETE, Row, describe_values, find_best, show_values
 
@@ -69,10 +69,9 @@ def describe_comparison(comparison: Comparison, best: Row) -> str:
     table = tabulate(cells, header, tablefmt="github", disable_numparse=True)
     gain = fmean(comparison.after) - fmean(comparison.before)
     verdict = "better than the default" if comparison.is_better else NO_BETTER
-    p = "<0.0001" if comparison.p < 0.0001 else f"{comparison.p:.4f}"
     return (
         f"Trained again with fresh seeds, validation accuracy:\n\n{table}\n\n"
         f"Difference {gain:+.4f}; of {comparison.images:,} validation images {comparison.gained} "
-        f"are more often right, {comparison.lost} less often; p {p}, corrected for the best of "
-        f"{comparison.candidates}: {verdict}."
+        f"are more often right, {comparison.lost} less often; p {show_p(comparison.p)}, "
+        f"corrected for the best of {comparison.candidates}: {verdict}."
     )
