@@ -3,6 +3,7 @@
 .venv/bin/python -m tools.review BASE [HEAD]
 """
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,9 @@ from stages.runtime.command import run
 import typer
 from dvc.repo import Repo
 
+from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
+from stages.runtime.text import cut
 from tools.pages.review.page import write_review
 from tools.revisions.changed_pictures import find_changed, show_pictures
 from tools.revisions.regressions import find_regressions, judge_revisions
@@ -19,6 +22,7 @@ from tools.revisions.report import describe_review, to_markdown
 from tools.revisions.revision import open_revision
 
 GOT_WORSE = 3  # the exit code
+WRITTEN = {"report.md", "report.html", "before", "after"}  # into OUT
 
 
 def main(
@@ -40,7 +44,11 @@ def main(
 
     Exits with 3 if a run got significantly worse by more than `review.tolerance` in params.yaml
     allows, and with 2 if BASE or HEAD cannot be read.
+
+    Raises:
+        InputError: OUT has files that no review has written: it replaces the folder.
     """
+    require_replaceable(out)
     with open_revision(base) as before, open_revision(head) as after:
         verdicts, tolerance = judge_revisions(before, after)
         regressions = list(find_regressions(verdicts, tolerance))
@@ -60,6 +68,16 @@ def main(
     if regressions:
         typer.echo("\n".join(f"review: {line}" for line in regressions), err=True)
         raise typer.Exit(GOT_WORSE)
+
+
+def require_replaceable(out: Path) -> None:
+    """Raises an InputError if there is something that is not the folder of an earlier review."""
+    names = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
+    if os.path.lexists(out) and (others := sorted(names - WRITTEN)):
+        raise InputError(
+            f"{out}: it has {cut(others, 3)}, which no review has written, and would be replaced; "
+            "choose a new folder as --out"
+        )
 
 
 def find_stale() -> list[str]:
