@@ -2,11 +2,12 @@
 
 import html
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tools.revisions.markdown import code, split_code, tabulate_cells
+from tools.revisions.markdown import code, code_in_html, split_code, tabulate_cells, write_text
 
 HOSTILE = [
     "b\n\n**Better** (all)",
@@ -54,3 +55,28 @@ def test_no_text_leaves_its_cell() -> None:
     assert rendered.count("<td>value</td>") == len(HOSTILE)
     assert "<img" not in rendered
     assert "<strong>" not in rendered
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "**a**",
+        "_a_",
+        "<b>a</b>",
+        "[a](b)",
+        "![a](b)",
+        "a &amp; b",
+        "~~a~~",
+        r"a \* b",
+        "a_b <0.01",
+        "`",
+    ],
+)
+def test_what_is_no_code_appears_as_itself(text: str) -> None:
+    rendered = MarkdownIt("commonmark").enable("strikethrough").render(write_text(text))
+    assert rendered == f"<p>{html.escape(text)}</p>\n"
+
+
+def test_nobody_is_mentioned_and_code_stays_code() -> None:
+    assert write_text("run `make *x*` of @team") == r"run `make *x*` of \@team"
+    assert code_in_html("a\n<b>") == r"<code>a\n&lt;b&gt;</code>"

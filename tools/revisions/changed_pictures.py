@@ -2,8 +2,10 @@
 
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from stages.runtime.inputs import reading
+from tools.revisions.markdown import code_in_html, show_shapeless, write_text
 from tools.revisions.recorded import COMMIT
 from tools.revisions.revision import Revision
 
@@ -36,20 +38,21 @@ def show_pictures(
     """
     tables = []
     for path, old, new in changed:
-        cells = []
+        cells, title = [], write_text(show_shapeless(path)).replace("|", "\\|")
         for name, revision, content in (("before", before, old), ("after", after, new)):
             if content is None:
                 cells.append("none")
                 continue
+            place = name
             if url and revision.commit:
-                link = f"{url}/{revision.commit}/{path}"
+                place = f"{url}/{revision.commit}"
             else:
-                link = f"{name}/{path}"
-                (folder / link).parent.mkdir(parents=True, exist_ok=True)
-                (folder / link).write_bytes(content)
-            cells.append(f"![{path} {name}]({link})")
+                (folder / name / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name / path).write_bytes(content)
+            cells.append(f"![{title} {name}]({place}/{quote(path)})")
         tables.append(
-            f"<details><summary>{path}</summary>\n\n| before | after |\n| --- | --- |\n"
+            f"<details><summary>{code_in_html(path)}</summary>\n\n"
+            "| before | after |\n| --- | --- |\n"
             f"| {' | '.join(cells)} |\n\n</details>"
         )
     return "\n\n".join(tables)

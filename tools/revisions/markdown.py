@@ -1,5 +1,6 @@
 """Text and tables in Markdown."""
 
+import html
 import re
 from typing import Any
 
@@ -8,20 +9,35 @@ from tabulate import tabulate
 from tools.revisions.parts import Lines, Part, Rows
 
 LONG = 12  # rows; a longer table is folded
+# Of what is no code; a | is taken care of where it is in a table.
+MARKUP = re.compile(r"[\\`*\[\]@$~]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<!\w)_|_(?!\w)")
 CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")  # as in CommonMark
 
 
 def code(text: str) -> str:
-    """`text` as code: it appears as itself, whatever it contains, and on one line.
-
-    A line break and what else has no shape is shown as in Python: `\\n`.
-    """
-    shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text) or " "
+    """`text` as code: it appears as itself, whatever it contains, and on one line."""
+    shown = show_shapeless(text) or " "
     longest = max(map(len, re.findall("`+", shown)), default=0)
     fence = "`" * (longest + 1)
     is_padded = shown.strip(" ") and shown.startswith(" ") and shown.endswith(" ")
     space = " " if longest or is_padded else ""  # which Markdown takes away
     return f"{fence}{space}{shown}{space}{fence}"
+
+
+def code_in_html(text: str) -> str:
+    """`text` as `code` shows it, where Markdown has HTML."""
+    return f"<code>{html.escape(show_shapeless(text), quote=False)}</code>"
+
+
+def show_shapeless(text: str) -> str:
+    """`text` with line breaks and what else has no shape as in Python: `\\n`."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
+def write_text(text: str) -> str:
+    """A text in which backticks mark code: all else appears as itself, such as `<b>` or `@team`."""
+    pieces = split_code(text)
+    return "".join(code(one) if is_code else MARKUP.sub(r"\\\g<0>", one) for one, is_code in pieces)
 
 
 def split_code(text: str) -> list[tuple[str, bool]]:
@@ -40,11 +56,11 @@ def split_code(text: str) -> list[tuple[str, bool]]:
 def write_part(part: Part) -> str:
     """A paragraph, table or list in Markdown."""
     if isinstance(part, Lines):
-        return "\n".join(f"- {line}" for line in part.lines)
+        return "\n".join(f"- {write_text(line)}" for line in part.lines)
     if isinstance(part, Rows):
-        table = tabulate_cells(part.rows, part.header)
+        table = tabulate_cells([[*map(write_text, row)] for row in part.rows], part.header)
         return fold(table, len(part.rows)) if part.folds else table
-    return part
+    return write_text(part)
 
 
 def fold(table: str, rows: int) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tools.revisions.change_tables import describe_data, describe_parameters, describe_stages
 from tools.revisions.looks import list_looks
-from tools.revisions.markdown import code, write_part
+from tools.revisions.markdown import code, write_part, write_text
 from tools.revisions.parts import Part
 from tools.revisions.revision import Revision
 from tools.revisions.run_tables import describe_classes, tabulate_runs
@@ -71,9 +71,9 @@ def describe_review(
 def to_markdown(report: Report, pictures: str) -> str:
     """The report in Markdown, with the given tables of `pictures`."""
     paragraphs = [
-        f"**{report.overall.capitalize()}** ({'; '.join(report.details)})",
-        report.compared,
-        *(f"**{line}**" for line in report.alerts),
+        f"**{report.overall.capitalize()}** ({write_text('; '.join(report.details))})",
+        write_text(report.compared),
+        *(f"**{write_text(line)}**" for line in report.alerts),
         *map(write_part, report.runs),
         *map(write_part, report.looks),
     ]
