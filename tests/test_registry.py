@@ -1,6 +1,7 @@
 """Versions of models: what a release refuses, and that DVC and GTO find what it has tagged."""
 
 import hashlib
+import os
 import re
 import shutil
 from pathlib import Path
@@ -14,9 +15,11 @@ from gto.exceptions import ValidationError
 
 from stages.runtime.errors import InputError
 from stages.runtime.text import NAME
+from tools.engine.programs import call
 from tools.engine.repository import list_edited
 from tools.registry.artifacts import check_artifacts, write_artifact
 from tools.registry.versions import Versions, name_artifact, read_versions, require_next, tag_of
+from tools.release import require_clean
 
 SVC = "fashion_mnist-svc"
 BLOCK = {"dataset": "fashion_mnist", "framework": "sklearn"}
@@ -198,3 +201,23 @@ def test_a_run_that_gto_cannot_name_is_named(name: str) -> None:
 def test_what_else_is_in_artifacts_is_of_no_interest() -> None:
     artifacts: dict[str, Any] = {"images": {"path": "data/raw", "type": "dataset"}, "empty": None}
     assert not list(check_artifacts(artifacts, {}))
+
+
+def test_settings_of_git_hide_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two tags in one line, bytes in another encoding, no untracked files: as a person likes it."""
+    run("git", "init", "-q", cwd=tmp_path)
+    for name, value in (
+        ("column.ui", "always"),
+        ("i18n.logOutputEncoding", "latin1"),
+        ("status.showUntrackedFiles", "no"),
+    ):
+        run("git", "config", name, value, cwd=tmp_path)
+    run("git", "commit", "-q", "--allow-empty", "-m", "gr\u00fcn", cwd=tmp_path)
+    for version in ("1.0.0", "2.0.0", "3.0.0"):
+        run("git", "tag", f"a@v{version}", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert read_versions("a").all == ["v1.0.0", "v2.0.0", "v3.0.0"]
+    assert call(tmp_path, "git", "log", "--format=%s") == "gr\u00fcn\n"
+    Path(os.fsdecode(b"caf\xe9.txt")).touch()
+    with pytest.raises(InputError, match=r"caf\\xe9.txt.*: not as in the last commit"):
+        require_clean()

@@ -99,7 +99,7 @@ def hash_model(path: Path) -> str:
     Raises:
         InputError: it is missing or another one.
     """
-    if not path.exists() or not is_recorded(path):
+    if not path.is_file() or not is_recorded(path):
         raise InputError(f"{path}: missing; run `make pull PATHS={path}` or `make repro`")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,6 @@
 """Runs git, or the DVC of this .venv."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stages.runtime.errors import InputError
+
+# What is read from git's output must not depend on a person's settings of git.
+SETTINGS = {
+    "column.ui": "never",
+    "core.quotePath": "false",
+    "i18n.logOutputEncoding": "UTF-8",
+    "log.showSignature": "false",
+    "status.showUntrackedFiles": "normal",
+}
+PLAIN = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
 
 
 def call(folder: Path, program: str, *arguments: str | Path) -> str:
@@ -25,22 +36,31 @@ def call(folder: Path, program: str, *arguments: str | Path) -> str:
 def attempt(
     folder: Path, program: str, *arguments: str | Path, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a program in a folder to its end, ignoring its exit status."""
+    """Runs a program in a folder to its end, ignoring its exit status.
+
+    What it prints may name files that are not UTF-8: their bytes are as Python has them in paths.
+    """
+    settings = PLAIN if program == "git" else []
     with starting(program) as path:
         return subprocess.run(
-            [path, *arguments],
+            [path, *settings, *arguments],
             cwd=folder,
             input=stdin,
             capture_output=True,
             encoding="utf-8",
+            errors="surrogateescape",
             check=False,
         )
 
 
 def show_file(folder: Path, revision: str, path: str) -> str | None:
-    """The text of a file at a git revision, `path` being relative to `folder`; None if missing."""
+    """The text of a file at a git revision, `path` being relative to `folder`; None if missing.
+
+    Raises:
+        UnicodeDecodeError: it is not UTF-8.
+    """
     result = attempt(folder, "git", "show", f"{revision}:./{path}")
-    return None if result.returncode else result.stdout
+    return None if result.returncode else os.fsencode(result.stdout).decode("utf-8")
 
 
 @contextmanager
