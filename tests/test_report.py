@@ -195,6 +195,9 @@ def test_what_has_not_run_is_said_with_its_command(
         ("data/audit/cifar10.csv", "distance\n", "far\n"),
         (f"metrics/tune/{RUN}.csv", "\n1,complete,0", "\n1,complete,x"),
         ("docs/noise/fashion_mnist-mlp.json", '"seeds"', '"years"'),
+        (f"metrics/profile/{RUN}.json", '"latency_median_ms": ', '"latency_median_ms": NaN, "x": '),
+        ("dvc.lock", "      size: ", "      size: about "),
+        ("params.yaml", "    dataset: fashion_mnist\n", ""),
     ],
 )
 def test_a_damaged_file_is_one_line_and_leaves_the_page(
@@ -207,10 +210,17 @@ def test_a_damaged_file_is_one_line_and_leaves_the_page(
     assert (small / "report.html").read_text() == "the last one"
 
 
-def test_a_damaged_picture_is_one_line(small: Path) -> None:
+@pytest.mark.parametrize("kept", [1000, 0])
+def test_a_damaged_picture_is_one_line(small: Path, kept: int) -> None:
     path = small / f"plots/{RUN}/pictures/confusion.png"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(InputError, match=r"confusion.png: not a valid PNG file .*make repro"):
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"confusion.png: not a valid PNG file [^<]*make repro"):
+        report.main()
+
+
+def test_without_a_commit_it_says_so(small: Path) -> None:
+    run("git", "update-ref", "-d", "HEAD", cwd=small)
+    with pytest.raises(InputError, match="there is no commit in this git repository"):
         report.main()
 
 
@@ -221,6 +231,8 @@ def test_numbers_have_a_scale_and_other_values_an_order() -> None:
     assert [tick.text for tick in mixed.ticks] == ["8", "16", "null"]
     assert mixed.places == [1, 0, 0.5]
     assert scale_values(["5", "5"]).places == [0.5, 0.5]
+    for text in ("inf", "1e400", "nan"):
+        assert scale_values([text, "2", "1"]).places == [1, 0.5, 0]
     assert choose_ticks(0.71, 0.92) == pytest.approx([0.75, 0.8, 0.85, 0.9])
 
 

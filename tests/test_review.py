@@ -7,11 +7,18 @@ import json
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from conftest import ROOT, edit, make_repro, run
+from markdown_it import MarkdownIt
 
-from tools.revisions.revision import open_revision, recipe_of
+from stages.runtime.errors import InputError
+from tools.review import require_replaceable
+from tools.revisions.changed_pictures import ChangedPicture, show_pictures
+from tools.revisions.definitions import require_blocks
+from tools.revisions.recorded import parse_json
+from tools.revisions.revision import Revision, open_revision, recipe_of
 
 GOLDEN = ROOT / "tests" / "golden"
 
@@ -42,7 +49,7 @@ def test_the_report_is_as_expected(
     report = re.sub(r"\([0-9a-f]{7}\)", "(COMMIT)", report).removesuffix("\n")
     if head == "renamed":  # only a time moves in the picture of `compare`, perhaps by no pixel
         report = report.replace("`compare`: outputs unchanged;", "`compare`: outputs changed;")
-        picture = r"(?s)\n\n<details><summary>plots/tradeoff.png<.*?</details>"
+        picture = r"(?s)\n\n<details><summary><code>plots/tradeoff.png<.*?</details>"
         report = re.sub(picture, "", report)
     golden = GOLDEN / f"{base}-{head}.md"
     if request.config.getoption("--update-golden"):
@@ -162,3 +169,63 @@ def test_wrong_use_exits_with_2(revisions: Path, arguments: list[str], message: 
 def test_a_revision_without_results(untrained: Path) -> None:
     result = run("python", "-m", "tools.review", "main", cwd=untrained, status=2)
     assert "has no dvc.lock; choose a revision where `dvc repro` has run" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", 'c#1%20(x)"', "<img src=y>|", "new\nline", "**b** `x`", "![x](y)", "@team"]
+)
+def test_a_picture_of_any_name_is_shown(name: str, tmp_path: Path) -> None:
+    path = f"plots/own/{name}.png"
+    before, after = (Revision(one, "", None, {}, {}) for one in ("before", "after"))
+    text = show_pictures([ChangedPicture(path, None, b"pixels")], before, after, tmp_path, "")
+    rendered = MarkdownIt().enable("table").render(text)
+    (link,) = re.findall(r'<img src="([^"]*)" alt="[^"]*"', rendered)
+    assert (tmp_path / unquote(link)).read_bytes() == b"pixels"
+    assert rendered.count("<img ") == rendered.count("<details>") == 1
+    assert rendered.count("<td>") == 2
+    assert "<strong>" not in rendered
+
+
+@pytest.mark.parametrize("out", [".", "..", "mine", "mine/thesis.txt"])
+def test_a_folder_of_others_is_not_replaced(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("precious")
+    with pytest.raises(InputError, match=r"which no review has written, .*choose a new folder"):
+        require_replaceable(Path(out))
+    for one in ("new", "review"):
+        require_replaceable(Path(one))
+        Path("review").mkdir(exist_ok=True)
+        Path("review/report.md").touch()
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400", "1" + "0" * 400])
+def test_a_number_that_nobody_can_compare_is_refused(number: str) -> None:
+    with pytest.raises(ValueError, match=f"{number[:9]}.* is not a finite number"):
+        parse_json(f'{{"accuracy": [{number}]}}')
+    assert parse_json('[1, 0, -2.5, "NaN"]') == [1, 0, -2.5, "NaN"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"models": None}, "models has no blocks"),
+        ({"data": []}, "data has no blocks"),
+        ({"models": {"a": 3}}, "models.a.dataset is missing"),
+        ({"models": {"a": {"dataset": "other", "params": {}}}}, "'other', not in data"),
+        ({"data": {"own": {"path": "x"}}}, "data.own.classes is missing"),
+    ],
+)
+def test_parameters_without_their_blocks_are_one_line(
+    change: dict[str, object], message: str
+) -> None:
+    run_block = {"dataset": "own", "params": {}}
+    whole = {"data": {"own": {"path": "x", "classes": []}}, "models": {"a": run_block}}
+    whole |= {"seed": 1, "normalize": {}}  # type: ignore[dict-item]
+    require_blocks("params.yaml", whole, "correct it")
+    with pytest.raises(InputError, match=rf"params\.yaml: .*{message}.*; correct it"):
+        require_blocks("params.yaml", whole | change, "correct it")
+    with pytest.raises(InputError, match="seed is missing"):
+        require_blocks("params.yaml", None, "correct it")

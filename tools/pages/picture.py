@@ -14,6 +14,7 @@ from PIL import Image
 from stages.runtime.files import REMEDY
 from stages.runtime.inputs import reading
 
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LONGEST = 16383  # pixels of a side of a WebP picture
 SIDE = 96  # pixels of the longer side of a shrunk image
 
@@ -48,6 +49,8 @@ def embed(name: str, content: bytes) -> Picture:
         InputError: it is not a PNG file.
     """
     with reading(name, "PNG file", REMEDY):
+        if not content.startswith(SIGNATURE):  # Pillow's message names an address in memory
+            raise ValueError("another format")
         image = Image.open(io.BytesIO(content), formats=["PNG"])
         image.load()
         kind = "png"

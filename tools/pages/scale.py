@@ -1,7 +1,7 @@
 """Scales of charts: where a value is between the two ends of an axis, and what is written there."""
 
 from collections.abc import Sequence
-from math import ceil, floor, log10
+from math import ceil, floor, isfinite, log10
 from typing import NamedTuple
 
 WIDE = 20  # times the smallest is the largest: positive numbers then have a logarithmic scale
@@ -44,11 +44,12 @@ def scale_values(texts: Sequence[str]) -> Scale:
 
 
 def to_number(text: str) -> float | None:
-    """The number that a text is; None if it is none."""
+    """The number that a text is; None if it is none, or has no place on an axis, such as inf."""
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if isfinite(number) else None
 
 
 def place(number: float, low: float, high: float, logarithmic: bool = False) -> float:

@@ -7,7 +7,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from stages.runtime.errors import InputError
-from tools.engine.repository import explain
+from tools.engine.repository import explain, require_commit
 from tools.revisions.best import Checked, Result
 from tools.revisions.definitions import read_definitions
 from tools.revisions.experiment_rows import Row, Splits, State, compare, parameters, scores_of_runs
@@ -32,8 +32,9 @@ def read_experiments(metric: str) -> Found:
     """The experiments on the last commit, and the trials; no scores if it has none.
 
     Raises:
-        InputError: there is no repository here, or DVC cannot read it.
+        InputError: there is no repository or no commit here, or DVC cannot read it.
     """
+    require_commit()
     try:
         with Repo(_wait_for_lock=True) as repo:
             (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]

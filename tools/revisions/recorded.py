@@ -1,6 +1,7 @@
 """What a revision has recorded of its runs: scores, predictions, audits, seed noise."""
 
 import json
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -108,11 +109,37 @@ def read_json(revision: Revision, path: str, **kinds: Any) -> dict[str, Any]:
     """
     name = f"{revision.name}: {path}"
     with reading(name, "JSON file", COMMIT):
-        content: dict[str, Any] = json.loads(read_text(revision, path))
+        content: dict[str, Any] = parse_json(read_text(revision, path))
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
     require_values(name, content, kinds, COMMIT)
     return content
+
+
+def parse_json(text: str) -> Any:
+    """The content of a JSON file whose numbers can all be shown and compared.
+
+    Raises:
+        ValueError: it is not one, or has NaN, an infinity or a number beyond all floats.
+    """
+    return json.loads(
+        text,
+        parse_constant=require_finite,
+        parse_float=require_finite,
+        parse_int=lambda digits: require_finite(digits) and int(digits),
+    )
+
+
+def require_finite(digits: str) -> float:
+    """A number that is finite.
+
+    Raises:
+        ValueError: it is not.
+    """
+    number = float(digits)
+    if not isfinite(number):
+        raise ValueError(f"{digits:.40} is not a finite number")
+    return number
 
 
 def read_text(revision: Revision, path: str) -> str:

@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages.runtime.lock import Stages
-from stages.runtime.text import cut
+from stages.runtime.inputs import reading
+from stages.runtime.lock import KIND, LOCK, REMEDY, Stages
+from stages.runtime.text import cut, show
 from tools.engine.order import read_seconds
 from tools.engine.processes import log_of
 from tools.engine.programs import attempt, call
@@ -37,20 +38,23 @@ def describe_provenance(revision: Revision, runs: list[Recorded]) -> Provenance:
     """What git, dvc.lock and logs/ say.
 
     Raises:
-        InputError: there is no commit here.
+        InputError: there is no commit here, or dvc.lock is not valid.
     """
     require_commit()
     commit, subject = call(HERE, "git", "log", "-1", "--format=%H %ci%n%s").split("\n")[:2]
     log = ["git", "log", "-1", "--format=%h of %ci", "--", "dvc.lock"]
+    with reading(LOCK, KIND, REMEDY):
+        models = tabulate_models(revision.stages)
+        data, pins = tabulate_data(revision), tabulate_pins(revision.stages)
     return Provenance(
         commit,
         subject,
         attempt(HERE, *log).stdout.strip(),
-        list_edited(),
+        [show(name) for name in list_edited()],
         sorted({run.profile["processor"] for run in runs if run.profile}),
-        tabulate_models(revision.stages),
-        tabulate_data(revision),
-        tabulate_pins(revision.stages),
+        models,
+        data,
+        pins,
         tabulate_stages(revision.stages),
     )
 
