@@ -22,7 +22,7 @@ from stages.model_card.sections import (
     show_results,
     show_training,
 )
-from stages.model_file.metadata import parse_metadata
+from stages.model_file.metadata import Backbone, parse_metadata
 from stages.runtime.files import (
     NUMBER,
     REMEDY,
@@ -73,7 +73,7 @@ def main(
         input_shape = tuple(one.dim_value for one in images.type.tensor_type.shape.dim)[1:]
     block = {"dataset": metadata.dataset, "layout": layout}
     block |= {"framework": framework, "model": model_name}
-    recipe = read_recipe(name, block)
+    recipe = read_recipe(name, block, metadata.backbone)
     text = read_text(predictions)
     labels, predicted = read_predictions(predictions, text, metadata.classes)
     facts = Facts(
@@ -101,15 +101,16 @@ def main(
     print(f"{out}: accuracy {facts.scores['test']['accuracy']:.4f}")
 
 
-def read_recipe(name: str, block: dict[str, str]) -> dict[str, Any]:
+def read_recipe(name: str, block: dict[str, str], backbone: Backbone | None) -> dict[str, Any]:
     """The blocks of params.yaml that the training of a run depends on, as `make noise` has them.
 
-    `block` is what dvc.yaml gives of the run's own.
+    `block` is what dvc.yaml gives of the run's own, `backbone` what the model has of `features`.
     """
     recipe = {
         "model": {**block, "params": read_parameter(f"models.{name}.params")},
         "data": read_parameter(f"data.{block['dataset']}"),
         "normalize": read_parameter("normalize"),
+        **({"features": backbone.model_dump()} if backbone else {}),
     }
     as_json: dict[str, Any] = json.loads(json.dumps(recipe))  # labels become texts, as on disk
     return as_json

@@ -20,7 +20,7 @@ from huggingface_hub import ModelCard
 from markdown_it import MarkdownIt
 from PIL import Image
 
-from stages.card import PARTS, read_audit, read_scores, read_seeds
+from stages.card import PARTS, read_audit, read_recipe, read_scores, read_seeds
 from stages.model_card import Facts
 from stages.model_card.classes import show_classes
 from stages.model_card.loading import show_loading
@@ -28,10 +28,11 @@ from stages.model_card.markdown import escape, fence
 from stages.model_card.metadata import describe, write_metadata
 from stages.model_card.published import find_published
 from stages.model_card.sections import show_results, show_training
-from stages.model_file.metadata import Metadata
+from stages.model_file.metadata import Backbone, Metadata
 from stages.runtime.errors import InputError
 from stages.scoring.metrics import find_interval
 from stages.scoring.predictions import read_predictions
+from tools.revisions.revision import read_workspace, recipe_of
 
 HOSTILE = ["a|b", "<b>x</b>", ": x", "`y`", "*z*", "![w](v)", "&amp;", "---", "{a: [", "@team"]
 LINK = re.compile(r"\]\((\.\./[^)#]+)")
@@ -226,3 +227,17 @@ def test_the_program_in_a_card_predicts_what_was_recorded(
     for index in range(0, len(images), 25):
         Image.fromarray(images[index].squeeze()).save("picture.png")
         assert run_program(text) == rows[index].split(",")[1] + "\n"
+
+
+def test_seed_noise_of_other_features_is_of_other_parameters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`make noise` and the card have the same blocks, and the network's is one of them."""
+    monkeypatch.chdir(ROOT)
+    revision, name = read_workspace(), "cifar10-pretrained"
+    block = {key: revision.runs[name][key] for key in ("dataset", "layout", "framework", "model")}
+    features = revision.parameters["features"][block["layout"]]
+    backbone = {key: features[key] for key in ("backbone", "pixels", "layers")}
+    recipe = recipe_of(revision, name)
+    assert recipe == read_recipe(name, block, Backbone(**backbone))
+    assert recipe != read_recipe(name, block, Backbone(**backbone | {"pixels": 64}))

@@ -15,11 +15,11 @@ from fsspec.implementations.dirfs import DirFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from stages.runtime.errors import InputError
-from stages.runtime.lock import Stages, read_lock_file
-from stages.runtime.parameters import read_parameters
-from tools.engine.readable import require_readable
+from stages.runtime.lock import Stages
 from tools.engine.repository import explain, find_project, is_shallow, require_commit
-from tools.revisions.definitions import read_definitions
+from tools.revisions.definitions import read_definitions, read_edited
+
+WORKSPACE = "the workspace"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def open_revision(name: str) -> Iterator[Revision]:
         InputError: there is no such revision, or it has no results of `dvc repro`.
     """
     commit = find_commit(name) if name else ""
-    title = name or "the workspace"
+    title = name or WORKSPACE
     if commit and not commit.startswith(name):
         title = f"{name} ({commit[:7]})"
     parameters, stages = read_definitions(title, commit)
@@ -63,9 +63,8 @@ def read_workspace() -> Revision:
     Raises:
         InputError: DVC cannot read what is there.
     """
-    require_readable()
     files = DirFileSystem(str(Path.cwd()), LocalFileSystem())
-    return Revision("the workspace", "", files, read_parameters(), read_lock_file())
+    return Revision(WORKSPACE, "", files, *read_edited(WORKSPACE))
 
 
 def find_commit(name: str, folder: Path | None = None) -> str:
@@ -112,5 +111,7 @@ def recipe_of(revision: Revision, run: str) -> dict[str, Any]:
     block = {key: value for key, value in parameters["models"][run].items() if key != "tune"}
     data = parameters["data"][block["dataset"]]
     recipe = {"model": block, "data": data, "normalize": parameters["normalize"]}
+    if features := parameters.get("features", {}).get(block["layout"]):
+        recipe["features"] = {key: features[key] for key in ("backbone", "pixels", "layers")}
     as_json: dict[str, Any] = json.loads(json.dumps(recipe))  # labels become texts, as on disk
     return as_json
