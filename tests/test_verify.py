@@ -1,6 +1,7 @@
 """A commit whose dvc.lock was made up is found out by training its runs again."""
 
 import json
+import os
 import re
 from contextlib import chdir
 from pathlib import Path
@@ -199,3 +200,11 @@ def test_a_seed_chooses_the_same_runs_again() -> None:
     assert first == {seed: choose(names[::-1], 2, str(seed)) for seed in range(100)}
     assert {one for pair in first.values() for one in pair} == set(names)
     assert all(len(set(pair)) == 2 for pair in first.values())
+    assert choose(names, 1, os.fsdecode(b"\xff")) in [[one] for one in names]
+
+
+def test_an_output_that_git_lacks_is_named(project: Path) -> None:
+    run("git", "rm", "-q", METRICS, cwd=project)
+    commit(project)
+    with pytest.raises(InputError, match=rf"{METRICS} of commit .* records: it is missing; run"):
+        verify(project, NAME)

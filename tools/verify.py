@@ -5,6 +5,7 @@
 Works in a clone of the last commit. Neither DVC's run cache nor a recorded model is used.
 """
 
+import os
 import secrets
 from typing import Annotated
 
@@ -64,7 +65,7 @@ def main(
 
 def choose(runs: list[str], number: int, seed: str) -> list[str]:
     """So many of the runs, the same ones for the same seed."""
-    return sorted(runs, key=lambda one: hash_bytes(f"{seed} {one}".encode()))[:number]
+    return sorted(runs, key=lambda one: hash_bytes(os.fsencode(f"{seed} {one}")))[:number]
 
 
 if __name__ == "__main__":

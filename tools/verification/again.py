@@ -52,8 +52,8 @@ def run_again(commit: Commit, name: str, again: Again, tell: Tell) -> None:
     Adds what comes of it to `again`; `tell` is called with what its command prints.
 
     Raises:
-        InputError: dvc.lock records other inputs than the commit has, one is missing, or a command
-            failed.
+        InputError: dvc.lock records other inputs than the commit has, one is missing, git lacks an
+            output, or a command failed.
         KeyboardInterrupt: it was interrupted.
     """
     of_dvc = commit.stages[name].of_dvc
@@ -72,6 +72,9 @@ def run_again(commit: Commit, name: str, again: Again, tell: Tell) -> None:
             md5 = describe(path, deps[path])["md5"]
             if md5 != recorded and not is_in(path, [one.path for one in again.differences]):
                 raise refuse(commit, name, path, f": {recorded}, but {md5}")
+    for out in of_dvc.outs:
+        if not out.use_cache and not out.exists:
+            raise refuse(commit, name, out.def_path, ": it is missing")
     outs = [out.def_path for out in of_dvc.outs]
     made = execute(commit, Step(name, command_of(of_dvc)[0], deps, parameters, outs), tell)
     again.stages.append(name)
