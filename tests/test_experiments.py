@@ -18,6 +18,7 @@ from conftest import BIN, ENVIRONMENT, ROOT, make_once, read_lock, run
 from scipy.stats import binomtest
 
 from stages.runtime import lock
+from tools.revisions.experiment_rows import BROKEN, compare
 
 RUN = "fashion_mnist-decision_tree"
 DEPTH = f"models.{RUN}.params.max_depth"
@@ -264,3 +265,14 @@ def test_the_values_of_an_experiment_are_kept_as_one_line(experiments: Path) -> 
     assert f"max_depth: {DEPTHS['tree-3']}" in said
     changed = run("git", "diff", "--numstat", cwd=experiments).stdout
     assert changed == "1\t1\tparams.yaml\n"
+
+
+@pytest.mark.parametrize("accuracy", [float("nan"), float("inf"), "0.9", None])
+def test_an_experiment_with_a_metric_that_is_no_number_is_broken(accuracy: object) -> None:
+    def state(value: object) -> dict[str, object]:
+        metrics = {"metrics/a.json": {"data": {"test": {"accuracy": value}}}}
+        return {"metrics": metrics, "params": {"params.yaml": {"data": {"seed": 1}}}}
+
+    made = {"name": "tried", "rev": "1", "data": state(accuracy)}
+    (row,) = compare({"revs": [made], "executor": None}, {"data": state(0.8)}, "accuracy")
+    assert (row.run, row.experiment, row.state) == ("", "tried", BROKEN)

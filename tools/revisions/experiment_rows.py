@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dvc.utils.flatten import flatten
 
+BROKEN = "broken"  # the state of an experiment that cannot be read
 State = dict[str, Any]  # as in `dvc exp show --json`
 Splits = dict[str, dict[str, float]]  # the metrics of a run, by split
 
@@ -33,7 +35,7 @@ def compare(experiment: State, commit: State, metric: str) -> list[Row]:
     (now,) = experiment["revs"]
     name = now["name"] or now["rev"][:7]
     if now["data"] is None:
-        return [Row("", name, "", "", {}, "broken")]
+        return [Row("", name, "", "", {}, BROKEN)]
     old, new = parameters(commit), parameters(now)
     values = {key: value for key, value in new.items() if value != old.get(key)}
     edits = " ".join(f"{key}={value}" for key, value in values.items())
@@ -45,6 +47,8 @@ def compare(experiment: State, commit: State, metric: str) -> list[Row]:
     rows = []
     for changed, scores in scores_of_runs(now).items():
         was = before.get(changed, {})
+        if not is_measured(scores):
+            return [Row("", name, "", edited, {}, BROKEN)]
         if scores == was or metric not in scores.get("validation", scores["test"]):
             continue
         change = ""
@@ -53,6 +57,15 @@ def compare(experiment: State, commit: State, metric: str) -> list[Row]:
         own = re.sub(rf"(?<!\S){re.escape(changed)}\.", "", edited)  # without the name of the run
         rows.append(Row(changed, name, now["rev"], own, scores, change, values))
     return rows or [Row("", name, "", edited, {}, "none")]
+
+
+def is_measured(splits: Splits) -> bool:
+    """Whether metrics are finite numbers, which can be compared."""
+    return all(
+        isinstance(scores, dict)
+        and all(isinstance(one, int | float) and -inf < one < inf for one in scores.values())
+        for scores in splits.values()
+    )
 
 
 def scores_of_runs(state: State) -> dict[str, Splits]:
