@@ -31,8 +31,12 @@ PATIENCE = 5.0  # seconds between asking a process to end and killing it
 # takes 0.3 to 1 second. No library that trains: TensorFlow must not be forked, and scikit-learn
 # would be imported in vain for a network. Nothing of `stages`: it may be edited meanwhile.
 LIBRARIES = [
-    *("numpy", "onnx", "onnxruntime", "matplotlib.figure", "matplotlib.backends.backend_agg"),
-    *("PIL.PngImagePlugin", "psutil", "pydantic", "ruamel.yaml", "threadpoolctl", "typer"),
+    *("numpy", "onnx", "onnxruntime", "packaging.requirements", "psutil", "ruamel.yaml"),
+    *("matplotlib.backends.backend_agg", "matplotlib.figure", "matplotlib.style"),
+    *("PIL.JpegImagePlugin", "PIL.PngImagePlugin", "threadpoolctl", "tomllib", "tqdm", "typer"),
+    # Which pydantic imports when they are first used: 40 ms, half the time of a small stage.
+    *("pydantic.fields", "pydantic.functional_validators", "pydantic.main", "pydantic.types"),
+    "pydantic.type_adapter",
     __name__,  # so that an edit of it does not matter to a call that goes on
 ]
 # These may, for a command whose trainings all need them: half of the time of a small one.
