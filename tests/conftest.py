@@ -47,9 +47,10 @@ ENVIRONMENT = {
 SLOW = {
     *("accelerated", "augment", "backbones", "benchmarks", "check_lock", "checkpoint", "cluster"),
     *("cluster_machines", "cluster_network", "cluster_sites", "cluster_trials", "damaged_input"),
-    *("export", "fit", "forked", "frameworks", "learning_curves", "makefile", "pipeline"),
-    *("recorded", "remote_files", "repro", "reruns", "resolve", "review", "s3", "sample", "setup"),
-    *("sharing", "splits", "svc", "threads", "verify_accuracies", "verify_files", "workflows"),
+    *("export", "fit", "forked", "frameworks", "hostile_model", "label_issues", "learning_curves"),
+    *("makefile", "pipeline", "recorded", "remote_files", "repro", "reruns", "resolve", "review"),
+    *("s3", "sample", "setup", "sharing", "splits", "svc", "threads", "verify_accuracies"),
+    *("verify_files", "workflows"),
 }
 
 
@@ -68,9 +69,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden")
 
 
-# `wheels` uses the network, the others run the pipeline.
+# `wheels` uses the network, `repository` reads DVC's experiments, the others run the pipeline.
 SLOW_FIXTURES = {
-    *("trained", "few", "project", "fresh", "one_run", "revisions", "swept", "apart", "wheels"),
+    *("trained", "few", "project", "fresh", "one_run", "repository", "revisions", "swept"),
+    *("apart", "wheels"),
 }
 
 

@@ -39,9 +39,11 @@ LIBRARIES = """
     dvc.repo.trie dvc.ui.table dvc.utils.strictyaml dvc_data.fs dvc_data.hashfile.db.local
     dvc_data.index dvc_render dvc_task.app filelock flatten_dict fsspec.implementations.memory
     kombu.transport.filesystem markdown_it matplotlib.backends.backend_agg matplotlib.figure
-    networkx numpy onnx onnxruntime packaging.requirements PIL.PngImagePlugin platformdirs psutil
-    pydantic pygit2 rich.console ruamel.yaml scipy.stats scmrepo.fs tabulate threadpoolctl tomlkit
-    tqdm typer voluptuous yaml
+    matplotlib.style networkx numpy onnx onnxruntime packaging.requirements
+    PIL.JpegImagePlugin PIL.PngImagePlugin platformdirs psutil pydantic.fields
+    pydantic.functional_validators pydantic.main pydantic.type_adapter pydantic.types pygit2
+    rich.console ruamel.yaml scipy.stats scmrepo.fs tabulate threadpoolctl tomlkit tomllib tqdm
+    typer voluptuous yaml
 """
 TRAIN = ["sklearn.ensemble", "sklearn.svm", "skl2onnx", "tensorflow", "tf2onnx"]
 # What only these modules use is imported before the first process of theirs.

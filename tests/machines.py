@@ -36,12 +36,13 @@ def find_port() -> int:
         return int(one.getsockname()[1])
 
 
-def find_commands(folder: Path) -> list[psutil.Process]:
-    """The processes that run commands of stages for the worker of a folder."""
+def find_commands(folder: Path, program: str = "") -> list[psutil.Process]:
+    """The processes that run commands of stages for the worker of a folder, named `program`."""
     found = []
     for process in psutil.process_iter():
         try:
-            if process.cwd().startswith(f"{folder}/sandboxes") and process.status() != "zombie":
+            runs = process.cwd().startswith(f"{folder}/sandboxes") and program in process.name()
+            if runs and process.status() != "zombie":
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
@@ -137,9 +138,9 @@ class Machines:
         (worker,) = psutil.Process(self.programs[name].pid).children()
         return worker
 
-    def find_commands(self, name: str) -> list[psutil.Process]:
-        """The processes that run commands of stages on a machine."""
-        return find_commands(self.folder / name / ".cluster" / "machine")
+    def find_commands(self, name: str, program: str = "") -> list[psutil.Process]:
+        """The processes that run commands of stages on a machine, those named `program`."""
+        return find_commands(self.folder / name / ".cluster" / "machine", program)
 
     def kill(self, name: str) -> None:
         """Kills the program of a machine with all that it has started, as if it was turned off."""

@@ -123,9 +123,7 @@ def far_machines(folder: Path, cable: Cable) -> Iterator[Machines]:
 
 def find_sleep(machines: Machines, name: str) -> list[psutil.Process]:
     """The command that sleeps on a machine, once there is one."""
-    found: list[psutil.Process] = wait_until(
-        lambda: [one for one in machines.find_commands(name) if "sleep" in one.name()]
-    )
+    found: list[psutil.Process] = wait_until(lambda: machines.find_commands(name, "sleep"))
     return found
 
 

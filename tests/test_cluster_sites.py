@@ -134,10 +134,10 @@ class Slurm:
                 continue
         return found
 
-    def find_commands(self) -> list[psutil.Process]:
-        """The processes that run commands of stages."""
+    def find_commands(self, program: str) -> list[psutil.Process]:
+        """The processes that run commands of stages, and are named `program`."""
         folders = self.scratch.glob("tmp.*")
-        return [one for folder in folders for one in find_commands(folder / "machine")]
+        return [one for folder in folders for one in find_commands(folder / "machine", program)]
 
 
 def find_blocks(language: str) -> list[str]:
@@ -218,9 +218,7 @@ def test_a_cancelled_job_is_submitted_again_and_its_stage_runs_again(tmp_path: P
     with started(slurm):
         driver = start_driver(slurm.machines, project, REPRO)
         try:
-            (command,) = wait_until(
-                lambda: [one for one in slurm.find_commands() if "sleep" in one.name()]
-            )
+            (command,) = wait_until(lambda: slurm.find_commands("sleep"))
             folder = str(Path(command.cwd()).parents[2])
             (job,) = (
                 job

@@ -78,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
 def github() -> Iterator[GitHub]:
     with GitHub(("127.0.0.1", 0), Handler) as server:
         server.comments, server.wrote, server.fault = [], [], 0
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield server
         server.shutdown()
 

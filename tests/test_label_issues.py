@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pytest
 import yaml
 from conftest import ROOT, repro, run, write_toy_data
 
@@ -38,7 +37,6 @@ def read_labels() -> dict[bytes, int]:
     return found
 
 
-@pytest.mark.slow
 def test_planted_labels_are_listed_first(untrained: Path, tmp_path: Path) -> None:
     project = shutil.copytree(untrained, tmp_path / "project")
     for split, images in (("train", 150), ("test", 40)):

@@ -251,7 +251,6 @@ def test_charts_have_the_parameters_that_differ_and_the_measured_times() -> None
     assert draw_scatter("", tried[1:2]) is None
 
 
-@pytest.mark.slow  # a browser
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(browser: Any, repository: Path) -> None:
     page = open_page(browser, repository / "report.html", width=360)
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
@@ -265,7 +264,6 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(browser: Any, reposi
     page.close()
 
 
-@pytest.mark.slow  # a browser
 def test_the_results_fit_a_laptop_and_keep_their_names_on_a_phone(
     browser: Any, repository: Path
 ) -> None:
@@ -292,7 +290,6 @@ def find_marked(page: Any, experiment: str) -> Any:
     return page.locator(f"[data-key='{row.get_attribute('data-key')}']")
 
 
-@pytest.mark.slow  # a browser
 def test_tables_sort_and_experiments_are_marked_from_the_keyboard(
     browser: Any, repository: Path
 ) -> None:
@@ -327,7 +324,6 @@ def test_tables_sort_and_experiments_are_marked_from_the_keyboard(
     page.close()
 
 
-@pytest.mark.slow  # a browser
 def test_what_looks_like_html_stays_text(browser: Any, small: Path) -> None:
     audit = small / "data/audit/fashion_mnist.json"
     audit.write_text(audit.read_text().replace('"Shirt"', json.dumps(HOSTILE)))

@@ -53,6 +53,7 @@ def test_mcnemar_as_in_statsmodels() -> None:
         assert ours.p == pytest.approx(mcnemar(table, exact=True).pvalue)
 
 
+@pytest.mark.slow  # many inputs
 def test_the_interval_leaves_out_zero_exactly_where_p_is_below_five_percent() -> None:
     for lost, gained in product(range(25), repeat=2):
         difference = compare_accuracy(*right(60, lost, gained, 40))
@@ -66,7 +67,6 @@ def test_without_discordant_images_nothing_is_claimed() -> None:
     assert (difference.low, difference.high, difference.p) == (0, 0, 1)
 
 
-@pytest.mark.slow  # many inputs
 def test_holm_by_hand() -> None:
     # Sorted 0.01, 0.03, 0.04: times 3, 2, 1, and none smaller than the one before.
     assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])

@@ -1,11 +1,13 @@
 """A model learns from `training_images` of a data set; all others stay as they are."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import edit, run
+from conftest import edit
 
+from stages import load
 from stages.datasets.arrays import hash_split, read_split
 from stages.runtime.errors import InputError
 from stages.sources.common.hold_out import sample_training
@@ -34,26 +36,30 @@ def test_too_few_or_too_many_are_named(count: int) -> None:
         sample_training(labels, count, seed=0)
 
 
-def test_only_the_training_images_get_fewer(untrained: Path, tmp_path: Path) -> None:
-    project = tmp_path / "project"
-    run("git", "clone", "-q", untrained, project, cwd=tmp_path)
-    load = ["python", "-m", "stages.load", "cifar10"]
-    run(*load, "all", cwd=project)
-    data = edit(project)["data"]
+def test_only_the_training_images_get_fewer(
+    untrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(untrained / "data/toy", tmp_path / "data/toy")
+    shutil.copyfile(untrained / "params.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    load.main("cifar10", Path("all"))
+    data = edit(tmp_path)["data"]
     data["cifar10"]["training_images"] = 50
-    edit(project, data=data)
-    said = run(*load, "few", cwd=project).stdout
-    assert "50 train, 40 validation, 150 test" in said
-    images, labels = read_split(project / "few/train")
+    edit(tmp_path, data=data)
+    load.main("cifar10", Path("few"))
+    few, every = (
+        {split: read_split(Path(name, split)) for split in ("train", "validation", "test")}
+        for name in ("few", "all")
+    )
+    images, labels = few["train"]
     assert np.bincount(labels).tolist() == [5] * 10
-    every = {one.tobytes() for one in read_split(project / "all/train")[0]}
-    assert all(one.tobytes() in every for one in images)
-    for split in ("validation", "test"):
-        assert (
-            len({hash_split(*read_split(project / name / split)) for name in ("all", "few")}) == 1
-        )
+    known = {one.tobytes() for one in every["train"][0]}
+    assert all(one.tobytes() in known for one in images)
+    for split, count in (("validation", 40), ("test", 150)):
+        assert len(few[split][1]) == count
+        assert hash_split(*few[split]) == hash_split(*every[split])
     data["cifar10"]["training_images"] = 5000
-    edit(project, data=data)
-    error = run(*load, "many", cwd=project, status=2).stderr
-    assert error.startswith("load: error: ")
-    assert "training_images 5000: choose from 10, one of each class, to 360\n" in error
+    edit(tmp_path, data=data)
+    with pytest.raises(InputError, match=r"training_images 5000: choose from 10, .* to 360$"):
+        load.main("cifar10", Path("many"))
+    assert not Path("many").exists()
