@@ -76,6 +76,14 @@ def test_planted_labels_are_listed_first(untrained: Path, tmp_path: Path) -> Non
     run(*COMMAND, "--folds", "4", cwd=project)  # from the cache
     assert (project / TABLE).read_text() == text
 
+    answers = project / f"data/probabilities/{FOREST}.npy"
+    probabilities = np.load(answers)
+    answers.unlink()  # it may be a link into the cache
+    np.save(answers, np.full_like(probabilities, np.nan))
+    said = run(*COMMAND, cwd=project, status=2).stderr
+    assert f"{answers.relative_to(project)}: not the one that dvc.lock names" in said
+    assert (project / TABLE).read_text() == text
+
 
 def test_what_it_cannot_judge_is_said(untrained: Path) -> None:
     for arguments, reason in (

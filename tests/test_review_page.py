@@ -230,6 +230,10 @@ def test_pictures_that_do_not_fit_are_listed() -> None:
     pairs, left_out = pair_pictures(changed, before, after, room)
     assert [pair.path for pair in pairs] == ["plots/accuracy.png", "plots/tradeoff.png"]
     assert left_out == [changed[0].path, changed[1].path, changed[3].path]
+    broken = [changed[2]._replace(before=b"link"), changed[3]._replace(after=b""), changed[4]]
+    pairs, left_out = pair_pictures(broken, before, after, 1_000_000)
+    assert [pair.path for pair in pairs] == ["plots/tradeoff.png"]
+    assert left_out == ["plots/accuracy.png", "plots/b/pictures/confusion.png"]
 
 
 def test_which_images_are_shown() -> None:

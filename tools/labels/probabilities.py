@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.runtime.errors import InputError
-from stages.runtime.files import read_bytes
+from stages.runtime.files import REMEDY, read_bytes
+from stages.runtime.unchanged import is_recorded
 from stages.scoring.predictions import read_probabilities
 from tools.labels.images import Images
 from tools.revisions.recorded import PROBABILITIES
@@ -55,11 +56,17 @@ def read_test_probabilities(run: str, images: int) -> NDArray[np.float64] | None
     """What the model of a run answers for the test images, (n, classes); None: no probabilities.
 
     Raises:
-        InputError: the file is missing, damaged, or not of as many images.
+        InputError: the file is missing, damaged, not of as many images, or not as in dvc.lock.
     """
     path = Path(PROBABILITIES.format(run=run))
     found = read_probabilities(path, read_bytes(path), images)
-    return None if found is None else found.astype(np.float64)
+    if not is_recorded(path):
+        raise InputError(f"{path}: dvc.lock does not name it; run `make repro`")
+    if found is None:
+        return None
+    if not np.isfinite(found).all():
+        raise InputError(f"{path}: a value is not a finite number; {REMEDY}")
+    return found.astype(np.float64)
 
 
 def average(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

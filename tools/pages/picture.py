@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from PIL import Image
 
+from stages.runtime.errors import InputError
 from stages.runtime.files import REMEDY
 from stages.runtime.inputs import reading
 
@@ -37,9 +38,27 @@ class Figure(NamedTuple):
 
 
 def embed_all(pictures: Mapping[str, bytes]) -> dict[str, Picture]:
-    """The pictures, by the same names, as `embed` makes them, on all cores."""
+    """The pictures, by the same names, as `embed` makes them, on all cores.
+
+    Raises:
+        InputError: one is not a PNG file.
+    """
+    return {name: one.result() for name, one in start(pictures).items()}
+
+
+def embed_valid(pictures: Mapping[str, bytes]) -> dict[str, Picture]:
+    """As `embed_all`, without those that are not PNG files."""
+    return {
+        name: one.result()
+        for name, one in start(pictures).items()
+        if not isinstance(one.exception(), InputError)
+    }
+
+
+def start(pictures: Mapping[str, bytes]) -> dict[str, "Future[Picture]"]:
+    """What `embed` gave for each picture, or raised, by its name."""
     with ThreadPoolExecutor() as pool:  # Pillow releases the lock of Python
-        return dict(zip(pictures, pool.map(embed, pictures, pictures.values()), strict=True))
+        return {name: pool.submit(embed, name, content) for name, content in pictures.items()}
 
 
 def embed(name: str, content: bytes) -> Picture:

@@ -111,7 +111,7 @@ def recipe_of(revision: Revision, run: str) -> dict[str, Any]:
     block = {key: value for key, value in parameters["models"][run].items() if key != "tune"}
     data = parameters["data"][block["dataset"]]
     recipe = {"model": block, "data": data, "normalize": parameters["normalize"]}
-    if features := parameters.get("features", {}).get(block["layout"]):
-        recipe["features"] = {key: features[key] for key in ("backbone", "pixels", "layers")}
+    if features := (parameters.get("features") or {}).get(block.get("layout")):
+        recipe["features"] = {key: features.get(key) for key in ("backbone", "pixels", "layers")}
     as_json: dict[str, Any] = json.loads(json.dumps(recipe))  # labels become texts, as on disk
     return as_json

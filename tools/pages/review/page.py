@@ -30,11 +30,7 @@ def write_review(
     verdicts: Sequence[Verdict],
     changed: Sequence[ChangedPicture],
 ) -> None:
-    """Writes the report with the test images and the pictures that changed.
-
-    Raises:
-        InputError: a picture is not a valid PNG file.
-    """
+    """Writes the report with the test images and the pictures that changed."""
     runs = describe_images(before, after, verdicts)
     shown = [one.picture for run in runs for group in run.groups for one in group.images]
     room = LARGEST - TEXT - sum(len(picture.uri) for picture in shown if picture)

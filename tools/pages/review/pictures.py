@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from tools.pages.picture import Picture, embed_all
+from tools.pages.picture import Picture, embed_valid
 from tools.revisions.changed_pictures import ChangedPicture
 from tools.revisions.revision import Revision
 
@@ -26,10 +26,9 @@ def pair_pictures(
 ) -> tuple[list[Pair], list[str]]:
     """The pictures that take at most `room` bytes, and the paths of those that are left out.
 
-    Raises:
-        InputError: one is not a valid PNG file.
+    One that is not a PNG file before or after is left out: nobody can mend a commit.
     """
-    pictures = embed_all(
+    pictures = embed_valid(
         {
             f"{revision.name}: {one.path}": content
             for one in changed
@@ -40,6 +39,8 @@ def pair_pictures(
     pairs = []
     for one in sorted(changed, key=rank):
         old, new = (pictures.get(f"{revision.name}: {one.path}") for revision in (before, after))
+        if (one.before is None, one.after is None) != (old is None, new is None):
+            continue
         size = sum(len(picture.uri) for picture in (old, new) if picture)
         if size <= room:
             room -= size
