@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from conftest import BIN, ROOT, forks, run
 
+# Its quotes are balanced, within quotes of each kind and without: what follows them would run.
 HOSTILE = (
-    "$(shell touch by-make)\"; touch by-shell; '$(touch by-quotes)`touch by-ticks`\ntouch by-line"
+    "$(shell touch by-make)\"; touch by-shell; \"'; touch by-quotes; '"
+    "`touch by-ticks`\ntouch by-line"
 )
 TARGETS = {
     "benchmark": ["FULL", "LOOP"],
