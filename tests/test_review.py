@@ -109,7 +109,7 @@ def test_the_workspace_its_tolerance_and_an_experiment(revisions: Path, tmp_path
     report = review(project, "before")
     assert report.startswith("**Worse**")
     assert "Compared: the workspace with before (" in report
-    assert "`dvc repro` has not run since the inputs of check changed" in report
+    assert "`dvc repro` has not run since the inputs of `check` changed" in report
     make_repro(project)
     assert "has not run" not in review(project, "before")
 

@@ -17,6 +17,7 @@ from stages.runtime.files import atomic_write
 from stages.runtime.text import cut
 from tools.pages.review.page import write_review
 from tools.revisions.changed_pictures import find_changed, show_pictures
+from tools.revisions.markdown import code
 from tools.revisions.regressions import find_regressions, judge_revisions
 from tools.revisions.report import describe_review, to_markdown
 from tools.revisions.revision import open_revision
@@ -97,9 +98,8 @@ def find_stale() -> list[str]:
     ]
     if not stale:
         return []
-    return [
-        f"`dvc repro` has not run since the inputs of {', '.join(dict.fromkeys(stale))} changed"
-    ]
+    names = ", ".join(code(name) for name in dict.fromkeys(stale))
+    return [f"`dvc repro` has not run since the inputs of {names} changed"]
 
 
 if __name__ == "__main__":

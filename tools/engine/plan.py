@@ -14,6 +14,7 @@ from dvc.exceptions import DvcException
 from dvc.fs import LocalFileSystem
 from dvc.repo import Repo
 from dvc.repo.reproduce import get_active_graph, plan_repro
+from dvc.repo.stage import StageInfo
 from dvc.scm import NoSCM
 from dvc.stage.run import _make_cmd, get_executable, prepare_kwargs
 from dvc.stage.serialize import to_pipeline_file
@@ -42,7 +43,6 @@ class Stage:
 def open_repository(locks: bool = True) -> Iterator[Repo]:
     """DVC's repository in the current folder; its errors are InputErrors.
 
-    Only for the workspace: what it remembers of params.yaml would be taken for a revision's, too.
     `locks` is as in `require_readable`.
     """
     logging.getLogger("dvc").setLevel(logging.WARNING)  # one line per stage is enough
@@ -51,6 +51,7 @@ def open_repository(locks: bool = True) -> Iterator[Repo]:
     try:
         with Repo(_wait_for_lock=True) as repo, repo.scm_context(quiet=True):
             remember_index(repo)
+            remember_outputs(repo)
             yield repo
     except DvcException as error:
         raise InputError(explain(error)) from None
@@ -164,3 +165,20 @@ def remember_index(repo: Repo) -> None:
         return known[state]
 
     git.open_index = open_index
+
+
+def remember_outputs(repo: Repo) -> None:
+    """Makes DVC look for the path of an output in what it has read of dvc.yaml and dvc.lock.
+
+    It reads both again for each path, to see if that is the name of a stage: 0.1 s for each output.
+    """
+    collect = repo.stage.collect_granular
+
+    def collect_granular(target: str | None = None, *arguments: Any, **options: Any) -> Any:
+        path = os.path.abspath(target) if target else ""
+        for out in repo.index.outs:
+            if out.fs_path == path:
+                return [StageInfo(out.stage, path)]
+        return collect(target, *arguments, **options)
+
+    repo.stage.collect_granular = collect_granular
