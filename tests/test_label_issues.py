@@ -1,15 +1,19 @@
 """make label-issues: wrong labels that were planted are among the first that it lists."""
 
 import csv
+import hashlib
 import re
 import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 from conftest import ROOT, repro, run, write_toy_data
 
+from stages.runtime.errors import InputError
 from stages.sources import sheet
+from tools.labels.probabilities import read_test_probabilities
 
 FOREST, SVC = "fashion_mnist-random_forest", "fashion_mnist-svc"
 DATASET = "fashion_mnist"
@@ -93,3 +97,27 @@ def test_what_it_cannot_judge_is_said(untrained: Path) -> None:
         said = run(*COMMAND[:-1], *arguments, cwd=untrained, status=2).stderr
         assert reason in said
         assert said.count("\n") == 1
+
+
+def test_only_recorded_finite_probabilities_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("data/probabilities/a.npy")
+    path.parent.mkdir(parents=True)
+    for value, wrong in ((0.5, ""), (np.nan, "a value is not a finite number; run `make repro`")):
+        np.save(path, np.full((3, 2), value, dtype=np.float32))
+        Path("dvc.lock").unlink(missing_ok=True)
+        with pytest.raises(InputError, match=f"{path}: dvc.lock does not name it; run"):
+            read_test_probabilities("a", 3)
+        md5 = hashlib.md5(path.read_bytes()).hexdigest()
+        out = {"path": str(path), "hash": "md5", "md5": md5, "size": path.stat().st_size}
+        stages = {"evaluate@a": {"cmd": "x", "outs": [out]}}
+        Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
+        if wrong:
+            with pytest.raises(InputError, match=f"{path}: {wrong}"):
+                read_test_probabilities("a", 3)
+        else:
+            found = read_test_probabilities("a", 3)
+            assert found is not None
+            assert found.tolist() == [[0.5, 0.5]] * 3

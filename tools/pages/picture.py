@@ -43,19 +43,19 @@ def embed_all(pictures: Mapping[str, bytes]) -> dict[str, Picture]:
     Raises:
         InputError: one is not a PNG file.
     """
-    return {name: one.result() for name, one in start(pictures).items()}
+    return {name: one.result() for name, one in embed_each(pictures).items()}
 
 
 def embed_valid(pictures: Mapping[str, bytes]) -> dict[str, Picture]:
     """As `embed_all`, without those that are not PNG files."""
     return {
         name: one.result()
-        for name, one in start(pictures).items()
+        for name, one in embed_each(pictures).items()
         if not isinstance(one.exception(), InputError)
     }
 
 
-def start(pictures: Mapping[str, bytes]) -> dict[str, "Future[Picture]"]:
+def embed_each(pictures: Mapping[str, bytes]) -> dict[str, "Future[Picture]"]:
     """What `embed` gave for each picture, or raised, by its name."""
     with ThreadPoolExecutor() as pool:  # Pillow releases the lock of Python
         return {name: pool.submit(embed, name, content) for name, content in pictures.items()}
