@@ -28,8 +28,8 @@ def time_plain(folder: Path, run: str, rows: Path) -> dict[str, float]:
 def time_bare(folder: Path, run: str) -> dict[str, float]:
     """What the command of the train stage takes without DVC, with the current parameters."""
     lock = read_lock((folder / "dvc.lock").read_text(encoding="utf-8"))
-    _python, *arguments, _model, _curve = shlex.split(lock[f"train@{run}"]["cmd"])
+    _python, *arguments, _model, _curve, _validation = shlex.split(lock[f"train@{run}"]["cmd"])
     with TemporaryDirectory() as name:
-        outs = [Path(name) / "model.onnx", Path(name) / "learning_curve.csv"]
+        outs = [Path(name, out) for out in ("model.onnx", "learning_curve.csv", "validation")]
         command: list[str | Path] = [sys.executable, *arguments, *outs]
         return announce(f"{run}: its training alone", command, folder).numbers()

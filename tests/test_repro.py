@@ -15,7 +15,7 @@ from dvc.dependency import param
 from dvc.fs import GitFileSystem, LocalFileSystem
 from shell_stages import make, stage
 
-from tools.engine.order import measure_urgency, next_stage, read_seconds
+from tools.engine.order import expect_seconds, measure_urgency, next_stage, read_seconds
 from tools.engine.plan import Stage, remember_parameters
 
 # Waits until another stage has started too: never, if one runs after the other.
@@ -239,9 +239,21 @@ def test_the_longest_chain_is_first() -> None:
     waiting.remove("start")
     assert next_stage(stages, waiting, {}, ["start"], jobs=2) == "long"
     assert next_stage(stages, waiting, {}, ["start", "long"], jobs=2) is None
-    assert next_stage(stages, ["timed", "short"], {}, ["long"], jobs=2) is None
+    assert next_stage(stages, ["timed", "short"], {}, ["long"], jobs=2) == "short"
+    assert next_stage(stages, ["timed", "end"], {}, ["long"], jobs=2) is None
     assert next_stage(stages, ["timed", "short"], {}, [], jobs=2) == "timed"
     assert next_stage(stages, ["short"], {}, ["timed"], jobs=2) is None
+
+
+def test_what_a_stage_will_take_is_known_before_its_first_run() -> None:
+    """Trainings before pictures: in the order of dvc.yaml, a clone waits for the last of them."""
+    names = ["train@new", "train@fashion_mnist-cnn", "plot@new", "evaluate@new", "unlike_all"]
+    new, cnn, plot, evaluate, unlike = expect_seconds(names, {}).values()
+    assert new >= cnn > plot > evaluate > 0
+    assert unlike == 10
+    taken = {"train@fashion_mnist-cnn": 400.0, "mine@a": 2.0, "mine@b": 3.0}
+    expected = expect_seconds([*names, "mine@c"], taken)
+    assert list(expected.values()) == [400, 400, plot, evaluate, 10, 3]
 
 
 def test_a_text_with_carriage_returns_is_an_input_like_any_other(tmp_path: Path) -> None:

@@ -1,9 +1,13 @@
 """Which stage goes next."""
 
+from pathlib import Path
+
 from stages.runtime.files import read_json
 from tools.engine.plan import Stage
 from tools.engine.processes import SECONDS
 
+# What `logs/seconds.json` was after a first run on the sample, on two cores: for a new clone.
+FIRST_SECONDS = Path(__file__).with_name("first_seconds.json")
 UNKNOWN_SECONDS = 10.0
 
 
@@ -18,13 +22,28 @@ def read_seconds() -> dict[str, float]:
         return {}
 
 
+def expect_seconds(names: list[str], taken: dict[str, float]) -> dict[str, float]:
+    """The seconds that each stage is expected to take: those `taken`, or else FIRST_SECONDS.
+
+    A stage that neither knows takes as long as the longest of its kind: of the same name up to `@`.
+    """
+    known = read_json(FIRST_SECONDS) | taken
+    longest = dict[str, float]()
+    for name, seconds in known.items():
+        kind = name.partition("@")[0]
+        longest[kind] = max(seconds, longest.get(kind, 0.0))
+    return {
+        name: known.get(name, longest.get(name.partition("@")[0], UNKNOWN_SECONDS))
+        for name in names
+    }
+
+
 def measure_urgency(stages: dict[str, Stage], seconds: dict[str, float]) -> dict[str, float]:
     """For each stage, the seconds of the longest chain that starts with it."""
-    urgency = {name: seconds.get(name, UNKNOWN_SECONDS) for name in stages}
+    urgency = {name: seconds[name] for name in stages}
     for name in reversed(stages):  # a stage is after those that it depends on
         for before in stages[name].upstream:
-            own = seconds.get(before, UNKNOWN_SECONDS)
-            urgency[before] = max(urgency[before], own + urgency[name])
+            urgency[before] = max(urgency[before], seconds[before] + urgency[name])
     return urgency
 
 
@@ -37,12 +56,14 @@ def next_stage(
 ) -> str | None:
     """The first waiting stage whose upstream is done, if it may run in parallel with the others.
 
-    A stage that runs alone goes first when nothing runs. Else it waits until the others end, and
-    no other starts after its turn has come.
+    A stage that runs alone goes first when nothing runs. Else it waits until nothing does: before
+    it, all others that can run do, or a core would wait for the longest of those that run.
     """
     if len(running) >= jobs or any(stages[name].alone for name in running):
         return None
     ready = [name for name in waiting if all(b in states for b in stages[name].upstream)]
-    if not running:
+    if running:
+        ready = [name for name in ready if not stages[name].alone]
+    else:
         ready.sort(key=lambda name: not stages[name].alone)
-    return next((name for name in ready[:1] if not (stages[name].alone and running)), None)
+    return next(iter(ready), None)

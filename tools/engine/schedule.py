@@ -15,7 +15,7 @@ from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write, write_json
 from tools.engine import processes
 from tools.engine.claims import claim
-from tools.engine.order import measure_urgency, next_stage, read_seconds
+from tools.engine.order import expect_seconds, measure_urgency, next_stage, read_seconds
 from tools.engine.places import Cluster, Here, Job, Place
 from tools.engine.plan import Stage, is_redefined
 from tools.engine.processes import LOGS, SECONDS, find_warnings, last_lines, log_of
@@ -78,7 +78,7 @@ class Schedule:
         The chain is that of the stages that depend on it, in seconds when they last ran.
         """
         self.seconds = read_seconds()
-        urgency = measure_urgency(self.stages, self.seconds)
+        urgency = measure_urgency(self.stages, expect_seconds(list(self.stages), self.seconds))
         waiting = sorted(self.stages, key=lambda name: -urgency[name])
         self.bar = tqdm(total=len(waiting), unit="stage", leave=False, disable=None)
         with self.bar, call_on_signals(self.interrupt) as signal_arrived:
