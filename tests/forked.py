@@ -41,7 +41,8 @@ LIBRARIES = """
     kombu.transport.filesystem markdown_it matplotlib.backends.backend_agg matplotlib.figure
     matplotlib.style networkx numpy onnx onnxruntime packaging.requirements
     PIL.JpegImagePlugin PIL.PngImagePlugin platformdirs psutil pydantic.fields
-    pydantic.functional_validators pydantic.main pydantic.type_adapter pydantic.types pygit2
+    pydantic.functional_validators pydantic.main pydantic.root_model pydantic.type_adapter
+    pydantic.types pygit2
     rich.console ruamel.yaml scipy.stats scmrepo.fs tabulate threadpoolctl tomlkit tomllib tqdm
     typer voluptuous yaml
 """

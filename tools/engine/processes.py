@@ -33,10 +33,11 @@ PATIENCE = 5.0  # seconds between asking a process to end and killing it
 LIBRARIES = [
     *("numpy", "onnx", "onnxruntime", "packaging.requirements", "psutil", "ruamel.yaml"),
     *("matplotlib.backends.backend_agg", "matplotlib.figure", "matplotlib.style"),
-    *("PIL.JpegImagePlugin", "PIL.PngImagePlugin", "threadpoolctl", "tomllib", "tqdm", "typer"),
-    # Which pydantic imports when they are first used: 40 ms, half the time of a small stage.
-    *("pydantic.fields", "pydantic.functional_validators", "pydantic.main", "pydantic.types"),
-    "pydantic.type_adapter",
+    *("PIL.JpegImagePlugin", "PIL.PngImagePlugin", "statistics", "threadpoolctl", "tomllib"),
+    *("tqdm", "typer", "yaml"),
+    # Which pydantic imports when they are first used: 50 ms, half the time of a small stage.
+    *("pydantic.fields", "pydantic.functional_validators", "pydantic.main", "pydantic.root_model"),
+    *("pydantic.type_adapter", "pydantic.types"),
     __name__,  # so that an edit of it does not matter to a call that goes on
 ]
 # These may, for a command whose trainings all need them: half of the time of a small one.

@@ -49,7 +49,7 @@ def draw(run: Run) -> Figure | None:
         row, column = divmod(index, PER_ROW)
         axes = grid[row, column + 2]
         axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit)
-        axes.set_title(f"filter {index + 1}", fontsize=8, loc="center", pad=3, y=1.0)
+        axes.set_title(f"filter {index + 1}", fontsize=8, loc="center", pad=3)
     figure.suptitle(
         f"{run.name}: feature maps of the first convolution for a test image\n{NOTE}",
         fontsize=10, x=0.01, ha="left",

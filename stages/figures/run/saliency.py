@@ -58,7 +58,7 @@ def draw(run: Run) -> Figure | None:
             show_image(image, run.images[i], captions[i], size=8)
             shown = beside.imshow(falls, cmap="RdBu_r", vmin=-limit, vmax=limit)
             ends = f"covered:\n{covered.min():.2f} to {covered.max():.2f}"
-            beside.set_title(ends, fontsize=8, loc="center", y=1.0)
+            beside.set_title(ends, fontsize=8, loc="center")
     figure.colorbar(shown, ax=grid, fraction=0.02, label="fall of log10(p / (1 - p))")
     figure.suptitle(f"{run.name}: what it looks at\n{NOTE}", fontsize=10, x=0.01, ha="left")
     return figure
