@@ -1,5 +1,6 @@
 """Finds which images may be duplicates of an image, and which are not, from coarse images."""
 
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -90,6 +91,7 @@ def _reduce(gray: Gray, side: int) -> Gray:
     return _mean(height, side) @ gray @ _mean(width, side).T
 
 
+@lru_cache(maxsize=4)
 def _mean(size: int, side: int) -> NDArray[np.float32]:
     """Averages `size` rows to at most `side`; (side, size)."""
     ends = np.linspace(0, size, min(side, size) + 1)[:, None]
@@ -118,10 +120,10 @@ def _cut(gray: Gray, top: int, left: int, height: int, width: int) -> Gray:
 def _in_all_ways(both: Gray, basis: NDArray[np.float32]) -> NDArray[np.float32]:
     """The coarse images of images moved and resized, then of their mirror images; (ways, n, c)."""
     _, height, width = both.shape
+    wide = {scale: resize(both, scale) for scale in dict.fromkeys(scale for scale, *_ in WAYS)}
     laid = []
     for scale, down, right in WAYS:
-        wide = resize(both, scale)
-        cut = _cut(wide, SHIFT - down, SHIFT - right, height, width)
+        cut = _cut(wide[scale], SHIFT - down, SHIFT - right, height, width)
         laid.append(_of_length_1(_coarse(cut) @ basis))
     halves = np.stack(laid).reshape(len(laid), 2, -1, basis.shape[1])
     return np.concatenate([halves[:, 0], halves[:, 1]])

@@ -42,7 +42,7 @@ def draw(run: Run) -> Figure | None:
             axes.set_title(f"{label} {names[channel]}".strip(), fontsize=8, loc="center", pad=3)
             for (y, x), value in np.ndenumerate(weights[index, channel]):
                 color = "white" if abs(value) > 0.6 * limit else "black"
-                axes.text(x, y, f"{value:z.2f}", ha="center", va="center", color=color, fontsize=7, in_layout=False)
+                axes.text(x, y, f"{value:z.2f}", ha="center", va="center", color=color, fontsize=7)
     origin = TRAINED if run.backbone is None else f"{run.backbone} learned them on ImageNet."
     figure.suptitle(
         f"{run.name}: the filters of the first convolution\n{NOTE}: {origin}",
