@@ -2,6 +2,7 @@
 
 import tomllib
 from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,8 @@ def read_parameter(name: str, path: Path = PARAMETERS) -> Any:
     value = _find(name, path)
     if value is MISSING:
         raise InputError(f"{path} has no parameter {name}")
-    _values_read.setdefault((path, name), deepcopy(value))
-    return value
+    _values_read.setdefault((path, name), value)
+    return deepcopy(value)
 
 
 def read_pins(*groups: str) -> list[Requirement]:
@@ -60,19 +61,25 @@ def name_change(name: str, before: Any, now: Any) -> str:
 
 
 def _find(name: str, path: Path) -> Any:
-    """The value of a parameter, or `MISSING`."""
+    """The value of a parameter, or `MISSING`. Not to be written to."""
     kind, remedy = path.suffix[1:].upper(), "correct it, or take it from git"
     require_file(path, LARGEST, remedy)
     with reading(path, f"{kind} file", remedy):
         content = path.read_bytes()
     with reading_yaml(path, content, f"{kind} file", remedy):
-        text = content.decode()
-        value = tomllib.loads(text) if kind == "TOML" else parse(text)
+        value = _parse_once(content, kind)
     for key in name.split(".") if name else ():
         if not isinstance(value, dict) or key not in value:
             return MISSING
         value = value[key]
     return value
+
+
+@lru_cache(maxsize=4)
+def _parse_once(content: bytes, kind: str) -> Any:
+    """What a file contains; `params.yaml` takes 15 ms. Not to be written to."""
+    text = content.decode()
+    return tomllib.loads(text) if kind == "TOML" else parse(text)
 
 
 def parse(text: str) -> Any:
