@@ -11,7 +11,8 @@ import onnx
 from stages.datasets.arrays import read_split
 from stages.figures.run import Run
 from stages.figures.style import make_legible, save
-from stages.model_file.classifier import open_classifier, read_metadata
+from stages.model_file.classifier import read_model
+from stages.model_file.metadata import parse_metadata
 from stages.runtime.errors import InputError
 from stages.runtime.files import REMEDY, atomic_write, read_bytes, read_text
 from stages.runtime.inputs import reading
@@ -49,7 +50,10 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
     Raises:
         InputError: the files differ in their number of images.
     """
-    metadata = read_metadata(open_classifier(model, threads=1))
+    content = read_model(model)
+    with reading(model, "ONNX model", REMEDY):
+        network = onnx.ModelProto.FromString(content)
+        metadata = parse_metadata({one.key: one.value for one in network.metadata_props})
     images, _ = read_split(test)
     labels, predicted = read_predictions(predictions, read_text(predictions), metadata.classes)
     probability = read_probabilities(probabilities, read_bytes(probabilities), len(images))
@@ -66,7 +70,7 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
         predicted,
         probability,
         read_curve(curve),
-        onnx.load(model),
+        network,
         metadata.normalization,
         metadata.backbone.backbone if metadata.backbone else None,
         read_parameter("plot.examples"),
