@@ -17,6 +17,7 @@ from benchmarks import supervise
 from stages.runtime.errors import InputError
 
 EVERY = 0.2  # seconds between two samples of the memory: a shorter peak may be missed
+MORE = 1.02  # times as much memory: what the peak may be off by
 LAST_LINES = 10  # shown of a failed command's output
 PATIENCE = 5.0  # seconds for the processes that a command leaves behind, to end
 
@@ -89,7 +90,7 @@ def watch(pid: int, ended: Event) -> int:
     """The most bytes that the descendants of a process used at a time, until `ended` is set.
 
     Dividing shared memory takes 15 ms for a process with TensorFlow, for which a core that the
-    command needs is busy. So it is divided only when more than ever before is in use, undivided.
+    command needs is busy. So it is divided only when clearly more than before is in use, undivided.
     """
     peak = most = 0
     while True:
@@ -98,7 +99,7 @@ def watch(pid: int, ended: Event) -> int:
         except psutil.Error:
             return peak
         undivided = sum(count_bytes(process, divided=False) for process in descendants)
-        if undivided > most:
+        if undivided > MORE * most:
             most = undivided
             peak = max(peak, sum(count_bytes(process, divided=True) for process in descendants))
         if ended.wait(EVERY):
