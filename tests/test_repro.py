@@ -13,10 +13,13 @@ import yaml
 from conftest import BIN, ENVIRONMENT, make_repro, repro, run, start
 from dvc.dependency import param
 from dvc.fs import GitFileSystem, LocalFileSystem
+from dvc.utils import strictyaml
+from dvc.utils.serialize import ParseError, _toml, _yaml
 from shell_stages import make, stage
 
 from tools.engine.order import expect_seconds, measure_urgency, next_stage, read_seconds
-from tools.engine.plan import Stage, remember_parameters
+from tools.engine.plan import Stage
+from tools.engine.remember import remember_parameters, remember_parsed
 
 # Waits until another stage has started too: never, if one runs after the other.
 MEET = "touch {me}.here; for i in $(seq 200); do [ -e {other}.here ] && break; sleep 0.1; done; "
@@ -286,6 +289,25 @@ def test_a_mistake_in_dvc_yaml_is_told(tmp_path: Path) -> None:
     said = run("python", "-m", "tools.repro", cwd=project, status=2).stderr
     assert said.startswith("repro: error: dvc.yaml: ")
     assert "both a dependency and an output" in said
+
+
+def test_what_dvc_parses_is_remembered_by_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gets it may write to it; an error names the file that is read now."""
+    for module, name in ((_yaml, "parse_yaml"), (strictyaml, "parse_yaml"), (_toml, "parse_toml")):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    remember_parsed()
+    assert strictyaml.parse_yaml is _yaml.parse_yaml
+    for parse, text in ((_yaml.parse_yaml, "a: {b: 1e-05}"), (_toml.parse_toml, "a = {b = 1e-05}")):
+        first, second = parse(text, "one"), parse(text, "two")
+        assert first == second == {"a": {"b": 0.00001}}
+        first["a"]["b"] = 2
+        assert parse(text, "one") == second
+        assert parse(text.replace("b", "c"), "one") == {"a": {"c": 0.00001}}
+        for path in ("one", "two"):
+            with pytest.raises(ParseError, match=f"'{path}'"):
+                parse("a: [", path)
+    commented = _yaml.parse_yaml_for_update("a: 1  # one\n", "one")
+    assert commented.ca.items  # DVC edits a file with its comments
 
 
 def test_parameters_of_a_commit_are_not_taken_from_the_workspace(

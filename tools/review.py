@@ -10,11 +10,11 @@ from typing import Annotated
 from stages.runtime.command import run
 
 import typer
-from dvc.repo import Repo
 
 from stages.runtime.errors import InputError
 from stages.runtime.files import atomic_write
 from stages.runtime.text import cut
+from tools.engine.plan import open_repository
 from tools.pages.review.page import write_review
 from tools.revisions.changed_pictures import find_changed, show_pictures
 from tools.revisions.markdown import code
@@ -83,7 +83,7 @@ def require_replaceable(out: Path) -> None:
 
 def find_stale() -> list[str]:
     """A warning if an edit in the workspace has not been reproduced; a missing file is no edit."""
-    with Repo() as repo:
+    with open_repository() as repo:
         status = repo.status(targets=["dvc.yaml"])
     stale = [
         name

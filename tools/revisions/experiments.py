@@ -7,6 +7,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from stages.runtime.errors import InputError
+from tools.engine.remember import remember_parsed
 from tools.engine.repository import explain, require_commit
 from tools.revisions.best import Checked, Result
 from tools.revisions.definitions import read_definitions
@@ -35,6 +36,7 @@ def read_experiments(metric: str) -> Found:
         InputError: there is no repository or no commit here, or DVC cannot read it.
     """
     require_commit()
+    remember_parsed()
     try:
         with Repo(_wait_for_lock=True) as repo:
             (commit,) = [state.dumpd() for state in repo.experiments.show(hide_workspace=True)]

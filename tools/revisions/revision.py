@@ -16,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from stages.runtime.errors import InputError
 from stages.runtime.lock import Stages
+from tools.engine.remember import remember_parsed
 from tools.engine.repository import explain, find_project, is_shallow, require_commit
 from tools.revisions.definitions import read_definitions, read_edited
 
@@ -45,6 +46,7 @@ def open_revision(name: str) -> Iterator[Revision]:
     Raises:
         InputError: there is no such revision, or it has no results of `dvc repro`.
     """
+    remember_parsed()
     commit = find_commit(name) if name else ""
     title = name or WORKSPACE
     if commit and not commit.startswith(name):
