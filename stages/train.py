@@ -51,7 +51,7 @@ def main(
         fitting = import_module(f"stages.frameworks.{framework}.fit")
         predicting = import_module(f"stages.frameworks.{framework}.predict")
         converting = import_module(f"stages.frameworks.{framework}.convert")
-        build = import_module(f"stages.models.{model_name}").build
+    build = import_module(f"stages.models.{model_name}").build
     metadata = read_json(arrays / "about.json", classes=list)
     params = number_classes(params, metadata["classes"])
     if hasattr(fitting, "check_values"):  # those that `check` cannot know
