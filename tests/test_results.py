@@ -123,6 +123,26 @@ def test_the_stages_run_in_the_environment_of_dvc() -> None:
     assert all(line.startswith(("import ", "# ")) for line in lines)  # others would be folders
 
 
+def test_a_process_ends_without_a_look_for_garbage() -> None:
+    """It takes 0.8 s with TensorFlow. What ends with the process itself is still done."""
+    code = """
+import atexit, tempfile
+
+class Garbage:
+    def __del__(self):
+        print("looked")
+
+garbage = Garbage()
+garbage.itself = garbage
+folder = tempfile.TemporaryDirectory()
+print(folder.name)
+atexit.register(print, "ended")
+"""
+    folder, *said = run("python", "-c", code, cwd=ROOT).stdout.splitlines()
+    assert said == ["ended"]
+    assert not Path(folder).exists()
+
+
 WRONG = {
     "a list": ("[]", "not a JSON object; "),
     "no test images": ('{"validation": {}}', "test is missing, and not of type dict"),

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from conftest import ROOT, run
 
 STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py"))
@@ -21,9 +22,17 @@ for name in {STAGES}:
     run("python", "-c", code, cwd=ROOT)
 
 
-def test_only_keras_models_import_tensorflow(trained: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("run_block", "imported"),
+    [
+        (["fashion_mnist-decision_tree", "sklearn", "estimator"], "sklearn skl2onnx"),
+        (["fashion_mnist-mlp", "keras", "mlp"], "tensorflow keras tf2onnx"),
+    ],
+)
+def test_a_training_imports_its_own_framework_alone(
+    trained: Path, tmp_path: Path, run_block: list[str], imported: str
+) -> None:
     outs = [str(tmp_path / name) for name in ("model.onnx", "curve.csv", "answers")]
-    run_block = ["fashion_mnist-decision_tree", "sklearn", "estimator"]
     command = ["train", *run_block, "data/reshaped/fashion_mnist-flat", *outs]
     code = f"""
 import runpy, sys
@@ -31,7 +40,24 @@ sys.argv = {command}
 try:
     runpy.run_module("stages.train", run_name="__main__")
 finally:
-    print("imported:", *(name for name in {HEAVY} if name in sys.modules))
+    print("imported:", *(name for name in {(*HEAVY, "pandas")} if name in sys.modules))
 """
     said = run("python", "-c", code, cwd=trained).stdout
-    assert said.splitlines()[-1] == "imported: sklearn skl2onnx"
+    assert said.splitlines()[-1] == f"imported: {imported}"
+
+
+def test_what_is_hidden_from_a_framework_is_there_for_a_model() -> None:
+    """As scikit-learn is, for the class weights of a network."""
+    code = """
+import json, sys
+from stages.train import quiet_imports
+
+with quiet_imports(["colorsys", "json"]):
+    import json  # it was there already
+    try:
+        import colorsys
+    except ImportError:
+        print("hidden")
+import colorsys
+"""
+    assert run("python", "-c", code, cwd=ROOT).stdout == "hidden\n"
