@@ -16,7 +16,7 @@ import typer
 from benchmarks import supervise
 from stages.runtime.errors import InputError
 
-EVERY = 0.2  # seconds between two samples of the memory: a shorter peak may be missed
+EVERY = 0.5  # seconds between two samples of the memory: a shorter peak may be missed
 MORE = 1.02  # times as much memory: what the peak may be off by
 LAST_LINES = 10  # shown of a failed command's output
 PATIENCE = 5.0  # seconds for the processes that a command leaves behind, to end
