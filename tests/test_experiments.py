@@ -58,6 +58,7 @@ def sweep(project: Path) -> None:
         at_once = max(at_once, status.count("Running"))
         time.sleep(1)
     workers.communicate()
+    status = ask_queue(project)  # above, DVC does not list one that a worker is just about to begin
     assert at_once == 2
     assert status.count("Success") == 3, status
     assert "0 active, 0 idle" in run("dvc", "queue", "status", cwd=project).stdout
