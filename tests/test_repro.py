@@ -298,10 +298,10 @@ def test_what_dvc_parses_is_remembered_by_its_text(monkeypatch: pytest.MonkeyPat
     remember_parsed()
     assert strictyaml.parse_yaml is _yaml.parse_yaml
     for parse, text in ((_yaml.parse_yaml, "a: {b: 1e-05}"), (_toml.parse_toml, "a = {b = 1e-05}")):
-        first, second = parse(text, "one"), parse(text, "two")
-        assert first == second == {"a": {"b": 0.00001}}
-        first["a"]["b"] = 2
-        assert parse(text, "one") == second
+        for path in ("one", "two", "one"):
+            content = parse(text, path)
+            assert content == {"a": {"b": 0.00001}}
+            content["a"]["b"] = 2
         assert parse(text.replace("b", "c"), "one") == {"a": {"c": 0.00001}}
         for path in ("one", "two"):
             with pytest.raises(ParseError, match=f"'{path}'"):
