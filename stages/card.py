@@ -7,8 +7,6 @@ from typing import Any
 
 from stages.runtime.command import run
 
-import onnx
-
 from stages.model_card import Facts
 from stages.model_card.classes import show_classes
 from stages.model_card.loading import show_loading
@@ -22,7 +20,7 @@ from stages.model_card.sections import (
     show_results,
     show_training,
 )
-from stages.model_file.metadata import Backbone, parse_metadata
+from stages.model_file.metadata import Backbone, parse_model
 from stages.runtime.files import (
     NUMBER,
     REMEDY,
@@ -66,9 +64,8 @@ def main(
     """
     name = model.stem
     content = read_bytes(model)
-    with reading(model, "ONNX model", REMEDY):  # a session on it takes 1 s to open for a forest
-        network = onnx.ModelProto.FromString(content)
-        metadata = parse_metadata({one.key: one.value for one in network.metadata_props})
+    with reading(model, "ONNX model", REMEDY):
+        network, metadata = parse_model(content)
         (images,), outputs = network.graph.input, network.graph.output
         input_shape = tuple(one.dim_value for one in images.type.tensor_type.shape.dim)[1:]
     block = {"dataset": metadata.dataset, "layout": layout}

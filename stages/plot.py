@@ -6,13 +6,11 @@ from pathlib import Path
 
 from stages.runtime.command import run
 
-import onnx
-
 from stages.datasets.arrays import read_split
 from stages.figures.run import Run
 from stages.figures.style import make_legible, save
 from stages.model_file.classifier import read_model
-from stages.model_file.metadata import parse_metadata
+from stages.model_file.metadata import parse_model
 from stages.runtime.errors import InputError
 from stages.runtime.files import REMEDY, atomic_write, read_bytes, read_text
 from stages.runtime.inputs import reading
@@ -52,8 +50,7 @@ def read_run(model: Path, test: Path, predictions: Path, probabilities: Path, cu
     """
     content = read_model(model)
     with reading(model, "ONNX model", REMEDY):
-        network = onnx.ModelProto.FromString(content)
-        metadata = parse_metadata({one.key: one.value for one in network.metadata_props})
+        network, metadata = parse_model(content)
     images, _ = read_split(test)
     labels, predicted = read_predictions(predictions, read_text(predictions), metadata.classes)
     probability = read_probabilities(probabilities, read_bytes(probabilities), len(images))

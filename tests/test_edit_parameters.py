@@ -78,7 +78,7 @@ def test_only_the_lines_of_a_value_change(
     keys, value = lines[index][0], data.draw(VALUES)
     name = ".".join(map(str, keys))
     if len([*list_keys(tree, name)]) > 1:
-        with pytest.raises(InputError, match="stands for several values"):
+        with pytest.raises(InputError, match="is the name of several values"):
             set_values(text, {name: value})
         return
     changed = set_values(text, {name: value})
@@ -165,7 +165,7 @@ def test_what_would_change_other_values_is_refused(name: str) -> None:
 
 
 def test_a_name_of_several_values_and_an_unusual_place_are_refused() -> None:
-    with pytest.raises(InputError, match=r"a\.b stands for several values"):
+    with pytest.raises(InputError, match=r"a\.b is the name of several values"):
         set_values("a: {b: 1}\na.b: 2\n", {"a.b": 3})
     with pytest.raises(InputError, match="a is written in an unusual way; set it by hand to 3"):
         set_values("a: [&x 1]\nb: *x\n", {"a": 3})

@@ -94,7 +94,7 @@ def wrap(text: str, columns: int, most: int | None = None) -> str:
         lines.append("")
         for word in words:
             if count_columns(lines[-1] + word) > columns and lines[-1]:
-                # a line stands for itself: a unit that goes on is one unit here and one there
+                # each line is laid out alone: a unit that goes on is one unit here and one there
                 inside = lines[-1].count(ISOLATE) > lines[-1].count(END_ISOLATE)
                 lines[-1] += END_ISOLATE if inside else ""
                 lines.append((ISOLATE if inside else "") + word.lstrip(" "))

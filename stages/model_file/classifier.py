@@ -70,7 +70,7 @@ def open_classifier(model: Path | bytes, threads: int) -> Classifier:
 
 
 def read_model(model: Path) -> bytes:
-    """The bytes of an ONNX file; a forest takes 1 s to open, its bytes none.
+    """The bytes of an ONNX file.
 
     A file that dvc.lock names must be what it names. Any other may come from anywhere.
 

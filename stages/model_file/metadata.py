@@ -3,6 +3,7 @@
 import json
 from typing import Annotated, Literal
 
+import onnx
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stages.runtime.text import NAME, require_shown
@@ -52,6 +53,19 @@ class Metadata(BaseModel):
         if min(values["deviation"]) < SMALLEST:
             raise ValueError(f"normalization: a deviation is below {SMALLEST}")
         return self
+
+
+def parse_model(content: bytes) -> tuple[onnx.ModelProto, Metadata]:
+    """The network and the metadata of a model file, from its bytes.
+
+    A session on it would take 1 s to open for a forest.
+
+    Raises:
+        ValueError: the metadata are not valid.
+        google.protobuf.message.DecodeError: it is not an ONNX file.
+    """
+    network = onnx.ModelProto.FromString(content)
+    return network, parse_metadata({one.key: one.value for one in network.metadata_props})
 
 
 def parse_metadata(texts: dict[str, str]) -> Metadata:

@@ -15,7 +15,7 @@ from stages.runtime.yaml_input import reading_yaml, require_small_yaml
 
 PARAMETERS, PINS = Path("params.yaml"), Path("pyproject.toml")
 LARGEST = MB  # bytes of a file of parameters
-MOST_VALUES = 100_000  # in it, each alias replaced by what it stands for
+MOST_VALUES = 100_000  # in it, with every alias expanded
 MISSING = object()
 # What this process has read, by file and name; the name of a whole file is empty.
 _values_read: dict[tuple[Path, str], Any] = {}

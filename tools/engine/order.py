@@ -1,10 +1,12 @@
 """Which stage goes next."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from stages.runtime.files import read_json
 from tools.engine.plan import Stage
 from tools.engine.processes import SECONDS
+from tools.engine.stages import kind_of
 
 # What `logs/seconds.json` was after a first run on the sample, on two cores: for a new clone.
 FIRST_SECONDS = Path(__file__).with_name("first_seconds.json")
@@ -22,25 +24,22 @@ def read_seconds() -> dict[str, float]:
         return {}
 
 
-def expect_seconds(names: list[str], taken: dict[str, float]) -> dict[str, float]:
+def expect_seconds(names: Iterable[str], taken: dict[str, float]) -> dict[str, float]:
     """The seconds that each stage is expected to take: those `taken`, or else FIRST_SECONDS.
 
-    A stage that neither knows takes as long as the longest of its kind: of the same name up to `@`.
+    A stage that neither knows takes as long as the longest of its kind.
     """
     known = read_json(FIRST_SECONDS) | taken
     longest = dict[str, float]()
     for name, seconds in known.items():
-        kind = name.partition("@")[0]
+        kind = kind_of(name)
         longest[kind] = max(seconds, longest.get(kind, 0.0))
-    return {
-        name: known.get(name, longest.get(name.partition("@")[0], UNKNOWN_SECONDS))
-        for name in names
-    }
+    return {name: known.get(name, longest.get(kind_of(name), UNKNOWN_SECONDS)) for name in names}
 
 
 def measure_urgency(stages: dict[str, Stage], seconds: dict[str, float]) -> dict[str, float]:
     """For each stage, the seconds of the longest chain that starts with it."""
-    urgency = {name: seconds[name] for name in stages}
+    urgency = dict(seconds)
     for name in reversed(stages):  # a stage is after those that it depends on
         for before in stages[name].upstream:
             urgency[before] = max(urgency[before], seconds[before] + urgency[name])

@@ -75,10 +75,10 @@ class Schedule:
     def run(self) -> None:
         """Runs the stages; of those that are ready, the one with the longest chain goes first.
 
-        The chain is that of the stages that depend on it, in seconds when they last ran.
+        The chain is that of the stages that depend on it, in the seconds that they will take.
         """
         self.seconds = read_seconds()
-        urgency = measure_urgency(self.stages, expect_seconds(list(self.stages), self.seconds))
+        urgency = measure_urgency(self.stages, expect_seconds(self.stages, self.seconds))
         waiting = sorted(self.stages, key=lambda name: -urgency[name])
         self.bar = tqdm(total=len(waiting), unit="stage", leave=False, disable=None)
         with self.bar, call_on_signals(self.interrupt) as signal_arrived:

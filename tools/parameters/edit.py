@@ -53,7 +53,7 @@ def replace(content: Any, keys: Keys, value: Any) -> Any:
 
 
 def find_keys(content: Any, name: str) -> Keys:
-    """The keys that a dotted name stands for; one may have dots itself, or be a number.
+    """The keys that a dotted name refers to; one may have dots itself, or be a number.
 
     Raises:
         InputError: there is no mapping for it, or there are several values of this name.
@@ -69,12 +69,12 @@ def find_keys(content: Any, name: str) -> Keys:
                 f"{PARAMETERS} has no {name!r} and no mapping to set it in; check the name"
             )
     if len(found) > 1:
-        raise InputError(f"{PARAMETERS}: {name} stands for several values; set it by hand")
+        raise InputError(f"{PARAMETERS}: {name} is the name of several values; set it by hand")
     return found[0]
 
 
 def list_keys(content: Any, name: str) -> Iterator[Keys]:
-    """All sequences of keys that a dotted name can stand for."""
+    """All sequences of keys that a dotted name can refer to."""
     for key, value in content.items() if isinstance(content, dict) else ():
         if name == str(key):
             yield (key,)

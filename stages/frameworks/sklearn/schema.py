@@ -50,7 +50,7 @@ def check_run(layout: str, params: dict[str, Any], arguments: list[str]) -> None
 
 
 def is_block(value: Any) -> bool:
-    """Whether a value in params.yaml stands for an estimator."""
+    """Whether a value in params.yaml is the block of an estimator."""
     return isinstance(value, dict) and isinstance(value.get("estimator"), str)
 
 

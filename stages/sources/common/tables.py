@@ -155,5 +155,5 @@ def is_header(fields: list[str], row: list[str], labels: Collection[str]) -> boo
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number, or what stands for one."""
+    """Whether a text is a number, or one of the values of floats that are none."""
     return bool(NUMBER.fullmatch(text)) or text.lower().strip("+-") in {"nan", "inf", "infinity"}
